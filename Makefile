@@ -1,0 +1,34 @@
+# Everything a contributor or a new user runs. `make demo` and `make test` need python3 (3.11+, with venv), its headers, gcc and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types build clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 
+	touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(NATIVE)
+	$(BIN)/python setup.py --quiet build_ext --inplace --parallel 2
+	touch $@
+
+build: $(VENV)/.built  ## compile the native modules in place
+
+demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
+	cd examples && ../$(BIN)/pronghorn fake_insurance_api:app
+
+test: build  ## the test suite
+	$(BIN)/python -m pytest -n 2 tests
+
+clean:  ## remove everything that was built
+	rm -rf $(VENV) build dist src/*.egg-info
+	find src -name '*.so' -delete

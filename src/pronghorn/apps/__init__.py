@@ -1,0 +1,1 @@
+"""Calling the application: finding it, and the WSGI call."""

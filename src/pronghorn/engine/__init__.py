@@ -1,0 +1,1 @@
+"""The loop: accepts, reads, calls the application, writes; one per worker."""
