@@ -7,6 +7,13 @@ from msgspec import Struct
 from pronghorn.options.option import Option
 
 
+def check_assignment(text: str) -> None:
+    """ValueError unless `text` is `NAME=value`."""
+    name, equals, _ = text.partition("=")
+    if not name or not equals or "\0" in text:
+        raise ValueError(f"{text!r} is not an assignment: write NAME=value")
+
+
 class AppOptions(Struct, frozen=True, kw_only=True):
     """Which application, and how it is imported."""
 
@@ -57,6 +64,9 @@ class AppOptions(Struct, frozen=True, kw_only=True):
             flags=("--env", "-e"),
             gunicorn="raw_env",
             metavar="NAME=VALUE",
+            check=check_assignment,
+            # A value may hold commas, and a variable that names variables has no use.
+            separator=None,
             own_environment=False,
         ),
     ] = ()

@@ -11,6 +11,15 @@ WORKER_CLASSES = ("threads", "gthread", "sync")
 """`threads` is ours; the other two are Gunicorn's names for the same engine with many threads and with one."""
 
 
+def check_worker_class(text: str) -> None:
+    """ValueError unless `text` is one of WORKER_CLASSES; says why the other classes of Gunicorn are none."""
+    if text in WORKER_CLASSES:
+        return
+    if "uvicorn" in text.lower() or "asgi" in text.lower():
+        raise ValueError(f"{text!r} is for ASGI applications, which this version does not serve")
+    raise ValueError(f"{text!r} is not available: use {', '.join(WORKER_CLASSES[:-1])} or {WORKER_CLASSES[-1]}")
+
+
 class FleetOptions(Struct, frozen=True, kw_only=True):
     """The arbiter and its workers."""
 
@@ -35,6 +44,7 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
             flags=("--worker-class", "-k"),
             gunicorn="worker_class",
             choices=WORKER_CLASSES,
+            check=check_worker_class,
         ),
     ] = "threads"
 

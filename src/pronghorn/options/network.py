@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
+from pronghorn.options.address import parse_address
 from pronghorn.options.option import Option
 
 
@@ -18,6 +19,7 @@ class NetworkOptions(Struct, frozen=True, kw_only=True):
             flags=("--bind", "-b"),
             gunicorn="bind",
             metavar="ADDRESS",
+            check=parse_address,
             default_text="`127.0.0.1:8000`, or `0.0.0.0:$PORT` where the environment has `PORT`",
         ),
     ] = ("127.0.0.1:8000",)

@@ -1,5 +1,6 @@
 """How one setting is declared: everything about it that is not its name, type and default."""
 
+from collections.abc import Callable
 from enum import Enum
 
 from msgspec import Struct
@@ -36,6 +37,10 @@ class Option(Struct, frozen=True, kw_only=True):
     """What stands for the value in `--help`."""
     environment: tuple[str, ...] = ()
     """Environment names that platforms use, read besides `PRONGHORN_<NAME>`, which wins over them."""
+    check: Callable[[str], object] | None = None
+    """Called with the text, or with each text of a list; raises ValueError with a message that stands alone."""
+    separator: str | None = ","
+    """What may separate the members of a list that is written as one text; None: nothing may."""
     own_environment: bool = True
     """Whether `PRONGHORN_<NAME>` is read."""
     default_text: str | None = None
