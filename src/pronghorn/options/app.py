@@ -22,8 +22,8 @@ class AppOptions(Struct, frozen=True, kw_only=True):
         Option(
             doc="The application: `module:attribute`, `module` (its `application`) or a factory call such as "
             '`"module:create_app()"`. On the command line it is the argument.',
+            flags=("APP",),
             gunicorn="wsgi_app",
-            metavar="MODULE:ATTRIBUTE",
             default_text="none",
         ),
     ] = ""
