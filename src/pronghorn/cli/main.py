@@ -109,7 +109,7 @@ def _report(error: StartError) -> None:
 
 
 def _version_option() -> click.Parameter:
-    def show(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click passes it so
+    def show(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
             click.echo(f"{NAME} {__version__}")
             ctx.exit()

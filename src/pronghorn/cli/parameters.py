@@ -65,7 +65,9 @@ def help_sections(ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str
             if entry.subject == subject and is_option(entry)
         ]
         yield (struct.__doc__ or subject).rstrip("."), rows
-    others = (parameter.get_help_record(ctx) for parameter in ctx.command.get_params(ctx) if parameter.name not in TABLE)
+    others = (
+        parameter.get_help_record(ctx) for parameter in ctx.command.get_params(ctx) if parameter.name not in TABLE
+    )
     yield "The command", [record for record in others if record is not None]
 
 

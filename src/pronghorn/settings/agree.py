@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pronghorn.settings.units import format_quantity
 from pronghorn.options.option import Unit
+from pronghorn.settings.units import format_quantity
 
 SYNC = "sync"
 
