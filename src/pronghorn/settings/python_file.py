@@ -37,7 +37,7 @@ def read_python(path: Path, shown: str) -> Layer:
         layer.warnings.append(f"{shown}: hooks are not run by this version: {', '.join(hooks)}")
     for name, value in names.items():
         if not is_own(name, value):
-            _take(layer, name, value, f"{shown}:{lines[name]}" if name in lines else shown)
+            _take(layer, Given(name, value, f"{shown}:{lines[name]}" if name in lines else shown), name in lines)
     return layer
 
 
@@ -63,25 +63,32 @@ def is_own(name: str, value: object) -> bool:
 
 
 def assignment_lines(source: bytes) -> dict[str, int]:
-    """The line on which each name was last assigned at the file's top level."""
+    """The line on which each global name is last assigned, also inside an `if` or `try` of the file."""
     import ast  # noqa: PLC0415 - most servers have no Python file
 
     lines: dict[str, int] = {}
-    for node in ast.parse(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name):
-                lines[target.id] = target.lineno
+    pending: list[ast.AST] = [ast.parse(source)]
+    while pending:
+        node = pending.pop()
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+                pending.append(child)
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    lines[target.id] = max(lines.get(target.id, 0), target.lineno)
     return lines
 
 
-def _take(layer: Layer, name: str, value: object, origin: str) -> None:
+def _take(layer: Layer, given: Given, assigned: bool) -> None:
+    name, origin = given.name, given.origin
     ours = setting_name(name)
     if ours is not None:
-        layer.given.append(Given(ours, value, origin))
+        layer.given.append(Given(ours, given.value, origin))
     elif name in SETTINGS:
         layer.problems.append(f"{origin}: {name} is a setting of Gunicorn that this version does not have; remove it")
-    else:
+    # A name that was imported, or that a loop left behind, is spelt as its owner spells it.
+    elif assigned:
         layer.problems.append(f"{origin}: {unknown(name, known_names(), RENAME)}")
 
 
