@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py
 
+MODULES := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyx'))))
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types build clean
+.PHONY: help demo test lint types docs build clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +30,19 @@ demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
 
 test: build  ## the test suite
 	$(BIN)/python -m pytest -n 2 tests
+
+lint: build  ## style, formatting, which room may import which
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/cython-lint --max-line-length 120 src/pronghorn
+
+types: build  ## mypy --strict, and the stubs of the native modules against the modules
+	$(BIN)/mypy
+	$(if $(MODULES),$(BIN)/python -m mypy.stubtest --concise $(MODULES))
+
+docs: build  ## write the generated documents anew
+	$(BIN)/python -m pronghorn.settings.reference
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) build dist src/*.egg-info
