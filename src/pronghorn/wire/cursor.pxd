@@ -1,5 +1,7 @@
 # The one way bytes from a peer are touched: a pointer that knows where its bytes begin and end.
 #
+# Octets are returned as int, by statements: in a conditional expression Cython gives END the octet's type and makes it 255.
+#
 # Nothing here reads outside [start, end), whatever it is asked: a length from the wire is compared with what is there, never
 # added to a pointer first. The parsers have no pointer arithmetic of their own.
 
@@ -50,11 +52,15 @@ cdef inline size_t tell(const Cursor* cursor) noexcept nogil:
 
 
 cdef inline int peek(const Cursor* cursor) noexcept nogil:
-    return cursor.at[0] if cursor.at < cursor.end else END
+    if cursor.at < cursor.end:
+        return cursor.at[0]
+    return END
 
 
 cdef inline int peek_at(const Cursor* cursor, size_t distance) noexcept nogil:
-    return cursor.at[distance] if distance < left(cursor) else END
+    if distance < left(cursor):
+        return cursor.at[distance]
+    return END
 
 
 cdef inline int take(Cursor* cursor) noexcept nogil:

@@ -174,19 +174,17 @@ cdef inline int read_version(Cursor* line, Head* head) noexcept nogil:
 
 cdef inline int read_target(const Cursor* line, Head* head) noexcept nogil:
     cdef Cursor target = part(line, head.target.start, head.target.length)
-    cdef Cursor method
-    cdef int verdict
+    cdef Cursor method = part(line, head.method.start, head.method.length)
     head.authority.start = head.target.start
     head.authority.length = 0
-    if peek(&target) == SLASH:
-        head.form = ORIGIN_FORM
-        set_path(target, 0, head)
-        return DONE
-    method = part(line, head.method.start, head.method.length)
     if is_method(method, b"CONNECT", 7):
         head.form = AUTHORITY_FORM
         head.authority.length = head.target.length
         set_path(target, head.target.length, head)
+        return DONE
+    if peek(&target) == SLASH:
+        head.form = ORIGIN_FORM
+        set_path(target, 0, head)
         return DONE
     if peek(&target) == STAR and head.target.length == 1:
         head.form = ASTERISK_FORM
@@ -386,6 +384,7 @@ class ParsedHead(NamedTuple):
     authority: bytes
     path: bytes
     query: bytes
+    path_escaped: bool
     form: int
     version: int
     fields: list[tuple[bytes, bytes]]
@@ -462,6 +461,7 @@ cdef class HeadParser:
             authority=self._bytes(head.authority),
             path=self._bytes(head.path),
             query=self._bytes(head.query),
+            path_escaped=bool(head.path_escaped),
             form=head.form,
             version=head.version,
             fields=[(self._bytes(self.room[i].name), self._bytes(self.room[i].value)) for i in range(head.count)],
