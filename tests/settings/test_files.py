@@ -128,7 +128,7 @@ def test_a_python_file(tmp_path):
         "workers": "gunicorn.conf.py:11",
         "accesslog": "gunicorn.conf.py:12",
         "raw_env": "gunicorn.conf.py:13",
-        "threads": "gunicorn.conf.py:33",
+        "threads": "gunicorn.conf.py:32",
     }
     assert layer.warnings == ["gunicorn.conf.py: hooks are not run by this version: post_fork, on_starting"]
 
