@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py
 
-MODULES := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyx'))))
+STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types docs build clean
@@ -39,7 +39,7 @@ lint: build  ## style, formatting, which room may import which
 
 types: build  ## mypy --strict, and the stubs of the native modules against the modules
 	$(BIN)/mypy
-	$(if $(MODULES),$(BIN)/python -m mypy.stubtest --concise $(MODULES))
+	$(BIN)/python -m mypy.stubtest --concise $(STUBS)
 
 docs: build  ## write the generated documents anew
 	$(BIN)/python -m pronghorn.settings.reference

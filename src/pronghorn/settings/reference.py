@@ -67,7 +67,8 @@ def _section(entry: Entry) -> str:
 
 def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     gunicorn = entry.option.gunicorn
-    yield "Command line", ", ".join(f"`{flag}`" for flag in entry.flags)
+    flags = entry.flags + ((entry.negative,) if entry.negative else ())
+    yield "Command line", ", ".join(f"`{flag}`" for flag in flags)
     yield "Environment", ", ".join(f"`{name}`" for name in entry.environment)
     yield "Type", type_text(entry)
     yield "Default", default_text(entry)
