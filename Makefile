@@ -35,7 +35,7 @@ lint: build  ## style, formatting, which room may import which
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/cython-lint --max-line-length 120 src/pronghorn
+	$(BIN)/cython-lint src/pronghorn
 
 types: build  ## mypy --strict, and the stubs of the native modules against the modules
 	$(BIN)/mypy
