@@ -1,0 +1,1 @@
+"""The parent process: binds the listeners, forks workers, watches them and decides."""
