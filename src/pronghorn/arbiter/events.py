@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .fleet import Policy
+from pronghorn.arbiter.fleet import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,20 @@ class Reopen:
 
 
 Event = (
-    Started | Tick | Spawned | SpawnFailed | WorkerReady | WorkerFailed | WorkerTired | Exited
-    | Terminate | Interrupt | Hangup | SettingsLoaded | SettingsRejected | Grow | Shrink | Reopen
+    Started
+    | Tick
+    | Spawned
+    | SpawnFailed
+    | WorkerReady
+    | WorkerFailed
+    | WorkerTired
+    | Exited
+    | Terminate
+    | Interrupt
+    | Hangup
+    | SettingsLoaded
+    | SettingsRejected
+    | Grow
+    | Shrink
+    | Reopen
 )

@@ -30,11 +30,13 @@ class Policy:
     Arguments:
         size: workers wanted, at least 1.
         graceful_timeout: how long a draining worker may take before it is killed.
+        boot_timeout: how long a worker may take from its fork until it is ready.
         timeout: silence of a worker's heartbeat after which it counts as hung; 0 switches the check off.
     """
 
     size: int
     graceful_timeout: float
+    boot_timeout: float
     timeout: float
 
 
@@ -116,8 +118,11 @@ class Fleet:
 
     def fresh(self) -> list[Worker]:
         """Workers of the serving generation that serve or will."""
-        return [w for w in self.workers if w.generation == self.generation and w.stage is not Stage.LEAVING
-                and not w.retiring]
+        return [
+            w
+            for w in self.workers
+            if w.generation == self.generation and w.stage is not Stage.LEAVING and not w.retiring
+        ]
 
     def outdated(self) -> list[Worker]:
         """Workers that serve, but only until a fresh one takes over."""
