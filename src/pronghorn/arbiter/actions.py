@@ -61,6 +61,11 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseListeners:
+    """Close the arbiter's copies: when the workers have emptied the accept queue, new connections are refused at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReopenLogs:
     """Reopen the arbiter's own log files."""
 
@@ -80,4 +85,4 @@ class Leave:
     status: int
 
 
-Action = Spawn | Send | LoadSettings | Adopt | Discard | ReopenLogs | Say | Leave
+Action = Spawn | Send | LoadSettings | Adopt | Discard | CloseListeners | ReopenLogs | Say | Leave

@@ -17,6 +17,7 @@ from typing import Any
 from pronghorn.arbiter.actions import (
     Action,
     Adopt,
+    CloseListeners,
     Discard,
     Level,
     LoadSettings,
@@ -151,9 +152,8 @@ def _on_ready(fleet: Fleet, event: WorkerReady, now: float) -> Decision:
     actions: list[Action] = [Say(Level.INFO, f"{worker.name} is ready after {now - worker.born:.1f} s")]
     candidate = fleet.candidate
     if candidate and candidate.generation == worker.generation:
-        fleet = replace(
-            fleet, generation=candidate.generation, policy=candidate.policy, size=candidate.policy.size, candidate=None
-        )
+        size = min(candidate.policy.size, fleet.slots // 2)
+        fleet = replace(fleet, generation=candidate.generation, policy=candidate.policy, size=size, candidate=None)
         actions.append(Adopt(fleet.generation))
         if not first:
             actions.append(Say(Level.INFO, f"generation {fleet.generation} serves; the old workers are drained"))
@@ -228,6 +228,7 @@ def _reject(fleet: Fleet, why: str) -> Decision:
 def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: str = "") -> Decision:
     """Tells every worker to go: by draining within graceful_timeout, or quickly."""
     actions: list[Action] = [Say(Level.ERROR, why)] if why else []
+    actions.append(CloseListeners())
     limit = QUICK if quick else fleet.policy.graceful_timeout
     fleet = replace(fleet, phase=Phase.STOPPING, status=int(status), stopping_since=now, hurried=quick, candidate=None)
     for worker in fleet.workers:

@@ -17,11 +17,13 @@ class Listener:
 
     Arguments:
         text: the address as the settings write it; by it a reload recognises a listener it can keep.
-        inode: device and inode of a unix socket's file, so that only our own file is ever removed.
+        path: a unix socket's file, absolute: the application may change the current directory.
+        inode: device and inode of that file, so that only our own is ever removed.
     """
 
     text: str
     socket: socket.socket
+    path: str = ""
     inode: tuple[int, int] | None = None
 
     @property
@@ -59,11 +61,8 @@ def close_listeners(listeners: Iterable[Listener]) -> None:
     """Closes them, and removes the files of unix sockets that are still ours."""
     for listener in listeners:
         listener.socket.close()
-        if listener.inode is not None:
-            path = parse_address(listener.text)
-            assert isinstance(path, UnixAddress)
-            if _inode(path.path) == listener.inode:
-                os.unlink(path.path)
+        if listener.inode is not None and _inode(listener.path) == listener.inode:
+            os.unlink(listener.path)
 
 
 def url_of(sock: socket.socket) -> str:
@@ -147,7 +146,7 @@ def _open_unix(text: str, path: str, backlog: int) -> Listener:
     except OSError as error:
         sock.close()
         raise ListenError(_explain(text, error)) from error
-    return Listener(text, sock, _inode(path))
+    return Listener(text, sock, os.path.abspath(path), _inode(path))
 
 
 def _remove_stale(text: str, path: str) -> None:

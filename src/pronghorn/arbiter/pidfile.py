@@ -10,7 +10,7 @@ class Pidfile:
     """Written whole or not at all; never taken from an arbiter that lives; removed only by the process that wrote it."""
 
     def __init__(self, path: str) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._owner = 0
 
     def write(self) -> None:
