@@ -12,6 +12,10 @@ cdef extern from "sys/socket.h" nogil:
     cdef struct sockaddr_storage:
         sa_family_t ss_family
 
+    cdef struct linger:
+        int l_onoff
+        int l_linger
+
     cdef struct iovec:
         void* iov_base
         size_t iov_len

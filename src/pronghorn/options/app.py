@@ -22,8 +22,8 @@ class AppOptions(Struct, frozen=True, kw_only=True):
         Option(
             doc="The application: `module:attribute`, `module` (its `application`) or a factory call such as "
             '`"module:create_app()"`. On the command line it is the argument.',
+            flags=("APP",),
             gunicorn="wsgi_app",
-            metavar="MODULE:ATTRIBUTE",
             default_text="none",
         ),
     ] = ""
@@ -51,7 +51,7 @@ class AppOptions(Struct, frozen=True, kw_only=True):
         bool,
         Option(
             doc="Import the application once in the parent process, before the workers are forked: they share its "
-            "memory and start faster, but a reload then needs a restart to see new code.",
+            "memory and start faster.",
             flags=("--preload",),
             gunicorn="preload_app",
         ),

@@ -61,7 +61,7 @@ def _quota_v1(group: Path) -> Iterator[float]:
 
 
 def _read(path: Path) -> str:
-    """The file's text, or nothing: a group without the cpu controller, or a system without cgroups, has no such file."""
+    """The file's text; nothing where there is none, as in a group without the cpu controller."""
     try:
         return path.read_text(encoding="ascii")
     except OSError:

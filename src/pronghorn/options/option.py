@@ -23,7 +23,8 @@ class Option(Struct, frozen=True, kw_only=True):
     doc: str
     """What the setting does, in one or two sentences of Markdown."""
     flags: tuple[str, ...] = ()
-    """Command line spellings, the longest first; empty means `--` and the name with hyphens."""
+    """Command line spellings, the one that messages use first; empty means `--` and the name with hyphens. A word
+    without hyphens is the command's argument."""
     gunicorn: str | None = None
     """The name of the same setting in a Gunicorn configuration file; None where Gunicorn has none."""
     unit: Unit | None = None
