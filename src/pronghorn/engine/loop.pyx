@@ -96,6 +96,7 @@ from pronghorn.engine.posix cimport (
     pollfd,
     recv,
     shutdown,
+    sockaddr,
     sockaddr_storage,
 )
 from pronghorn.engine.recorder cimport Recorder
@@ -185,7 +186,6 @@ cdef class Engine(Host):
     cdef uint64_t body_limit
     cdef object spool_dir
     cdef ChunkLimits chunk_limits
-    cdef double keepalive
     cdef uint64_t requests
     cdef uint64_t recycle_after
     cdef readonly bint wants_recycling
@@ -239,7 +239,7 @@ cdef class Engine(Host):
         self.chunk_limits.field_line = options.limit_request_field_size
         self.chunk_limits.fields = options.limit_request_fields
         self.chunk_limits.section = options.limit_request_head
-        self.keepalive = options.keepalive
+        self.persistent = options.keepalive > 0
         for kind, seconds in (
             (IDLE, options.keepalive),
             (HEAD, options.header_timeout),
@@ -806,7 +806,7 @@ cdef class Engine(Host):
         thread.connection = None
         if thread.lost:
             now = monotonic_ns()
-        if connection.broken:
+        if connection.broken or self.finished:
             self._drop(connection)
             return 0
         if connection.state == QUEUED:
@@ -826,7 +826,8 @@ cdef class Engine(Host):
             self._set_interest(connection, EPOLLIN)
             if connection.received.size == 0:
                 arm(connection, IDLE, self.queues, now)
-                if self.keepalive == 0 or (self.draining and connection.served):
+                if self.draining and connection.served:
+                    connection.lingering = True
                     self._part_from(connection)
                     return 0
             else:
@@ -993,7 +994,7 @@ cdef class Engine(Host):
                 return self._pause_accepting(BALANCE_PAUSE)
             self.deferred = False
             length = sizeof(address)
-            fd = accept4(listener, &address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            fd = accept4(listener, <sockaddr*>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
                 self._welcome(thread, fd, &address, listener)
                 if thread.lost:
