@@ -36,13 +36,13 @@ def enter_surroundings(options: AppOptions) -> None:
         name, _, value = assignment.partition("=")
         os.environ[name] = value
     # Relative directories of the import path mean the place the command was started in, so they are resolved first.
-    paths = [os.path.abspath(path) for path in options.pythonpath]
+    paths = [str(Path(path).absolute()) for path in options.pythonpath]
     if options.chdir:
         try:
             os.chdir(options.chdir)
         except OSError as error:
             raise AppLoadError(f"chdir {options.chdir}: {error.strerror}") from error
-    for path in (*reversed(paths), os.getcwd()):
+    for path in (*reversed(paths), str(Path.cwd())):
         if path not in sys.path:
             sys.path.insert(0, path)
 
@@ -118,10 +118,10 @@ def _no_module(name: str, missing: str) -> str:
     if "/" in name:
         return f"write packages with dots, not slashes: {name.replace('/', '.')}"
     if missing != name:
-        return f"there is no package {missing!r} on the import path (current directory {os.getcwd()})"
+        return f"there is no package {missing!r} on the import path (current directory {Path.cwd()})"
     near = difflib.get_close_matches(name, sorted({path.stem for path in Path.cwd().glob("*.py")}), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"there is no module {name!r} on the import path (current directory {os.getcwd()}){hint}"
+    return f"there is no module {name!r} on the import path (current directory {Path.cwd()}){hint}"
 
 
 def _find(spec: str, module: ModuleType, path: list[str]) -> Any:
@@ -165,7 +165,7 @@ def _check(spec: str, found: Any, path: list[str], *, called: bool) -> None:
     if _takes(signature, 2):
         return
     if _takes(signature, 3):
-        raise AppLoadError(f"application {spec!r}: it takes three arguments, as ASGI has it; a WSGI application takes two")
+        raise AppLoadError(f"application {spec!r}: it takes three arguments as ASGI does; WSGI takes two")
     if _takes(signature, 0) and not called:
         raise AppLoadError(f"application {spec!r}: it takes no arguments; if it is a factory, write '{spec}()'")
     raise AppLoadError(f"application {spec!r}: it does not take (environ, start_response), so it is not WSGI")
@@ -185,7 +185,8 @@ def _raised(spec: str, doing: str, error: BaseException) -> AppLoadError:
     trimmed = traceback.TracebackException.from_exception(error)
     own = False
     for part in _chain(trimmed):
-        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if not _is_machinery(frame.filename)])
+        theirs = [frame for frame in part.stack if not _is_machinery(frame.filename)]
+        part.stack = traceback.StackSummary.from_list(theirs)
         own = own or bool(part.stack)
     trace = "".join(trimmed.format()) if own or isinstance(error, SyntaxError) else ""
     return AppLoadError(f"application {spec!r}: {doing} raised {summary}", trace)

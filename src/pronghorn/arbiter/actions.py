@@ -62,7 +62,7 @@ class Discard:
 
 @dataclass(frozen=True, slots=True)
 class CloseListeners:
-    """Close the arbiter's copies: when the workers have emptied the accept queue, new connections are refused at once."""
+    """Close the arbiter's copies: once the workers have emptied the accept queue, new connections are refused."""
 
 
 @dataclass(frozen=True, slots=True)

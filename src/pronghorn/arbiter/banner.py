@@ -15,7 +15,7 @@ def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
     yield f"Pronghorn {_version()} serves {settings.app.app}, Python {sys.version.split()[0]}"
     for listener in listeners:
         yield f"listening on {listener.url}"
-    yield f"{_count(workers, 'worker')} × {_count(threads, 'thread')}, arbiter pid {os.getpid()}"
+    yield f"{_count(workers, 'worker')} × {_count(threads, 'thread')}, arbiter pid {os.getpid()}"  # noqa: RUF001
     yield f"reload: kill -HUP {os.getpid()}   stop: kill {os.getpid()} (or Ctrl-C, which does not wait for requests)"
 
 

@@ -10,6 +10,8 @@ Only when it is ready is its generation adopted; if it fails, the old generation
 No sockets, clocks, processes or logging in here: `now` is handed in (monotonic seconds), log lines are actions.
 """
 
+# ruff: noqa: ARG001 - every handler takes the same three arguments, whether it needs them or not
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -134,7 +136,7 @@ def _on_spawn_failed(fleet: Fleet, event: SpawnFailed, now: float) -> Decision:
     if gone.stage is Stage.LEAVING:
         return fleet, []
     if fleet.candidate and fleet.candidate.generation == gone.generation:
-        return _reject(fleet, f"no worker can be forked: {event.why}")
+        return _reject(fleet, fleet.candidate, f"no worker can be forked: {event.why}")
     # A failed fork is never retried at once: the memory or the process table that was full a moment ago still is.
     streak = count_death(fleet, gone, now, young=True)
     delay = max(1.0, back_off(streak.length))
@@ -164,7 +166,10 @@ def _on_failed(fleet: Fleet, event: WorkerFailed, now: float) -> Decision:
     worker = fleet.by_pid(event.pid)
     if worker is None:
         return fleet, []
-    return with_worker(fleet, replace(worker, why=event.why)), []
+    fleet = with_worker(fleet, replace(worker, why=event.why, trace=event.trace))
+    # Once the fleet stops, its reason has been said, and the other workers of the wave only repeat it.
+    loud = event.trace and fleet.phase is Phase.SERVING
+    return fleet, [Say(Level.ERROR, event.trace.rstrip())] if loud else []
 
 
 def _on_tired(fleet: Fleet, event: WorkerTired, now: float) -> Decision:
@@ -182,7 +187,9 @@ def _on_exited(fleet: Fleet, event: Exited, now: float) -> Decision:
     fleet = replace(fleet, workers=tuple(w for w in fleet.workers if w is not worker))
     end = describe(event)
     if worker.stage is Stage.LEAVING or fleet.phase is not Phase.SERVING:
-        return fleet, [Say(Level.INFO if is_quiet(event) else Level.WARNING, f"{worker.name} {end}")]
+        repeated = bool(fleet.status) and event.status == fleet.status
+        level = Level.INFO if is_quiet(event) else Level.WARNING
+        return fleet, [] if repeated else [Say(level, f"{worker.name} {end}")]
     if worker.stage is Stage.BOOTING:
         return _on_stillbirth(fleet, worker, event, now)
     young = event.signal != _SIGKILL and now - (worker.ready_at or now) < YOUNG
@@ -207,7 +214,7 @@ def _on_stillbirth(fleet: Fleet, worker: Worker, event: Exited, now: float) -> D
     """A worker ended before it was ready."""
     end = worker.why or describe(event)
     if fleet.candidate and fleet.candidate.generation == worker.generation:
-        return _reject(fleet, end if worker.why else f"its first worker {end}")
+        return _reject(fleet, fleet.candidate, end if worker.why else f"its first worker {end}")
     if not fleet.proven and event.status == Exit.APPLICATION:
         return begin_stop(fleet, now, quick=True, status=Exit.APPLICATION, why=f"cannot start: {end}")
     fleet = replace(fleet, streak=count_death(fleet, worker, now, young=True))
@@ -217,12 +224,10 @@ def _on_stillbirth(fleet: Fleet, worker: Worker, event: Exited, now: float) -> D
     return fleet, [Say(Level.ERROR, f"{worker.name} did not get ready: {end}; {_replacing(fleet, now)}")]
 
 
-def _reject(fleet: Fleet, why: str) -> Decision:
+def _reject(fleet: Fleet, candidate: Candidate, why: str) -> Decision:
     """Gives up the candidate; whatever served goes on."""
-    assert fleet.candidate is not None
-    generation = fleet.candidate.generation
     text = f"reload failed: {why}; generation {fleet.generation} goes on serving unchanged"
-    return replace(fleet, candidate=None), [Discard(generation), Say(Level.ERROR, text)]
+    return replace(fleet, candidate=None), [Discard(candidate.generation), Say(Level.ERROR, text)]
 
 
 def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: str = "") -> Decision:

@@ -43,10 +43,11 @@ class WorkerReady:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailed:
-    """A worker says why it cannot serve; its exit follows."""
+    """A worker says why it cannot serve; its exit follows. `trace` is the application's own traceback, if any."""
 
     pid: int
     why: str
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

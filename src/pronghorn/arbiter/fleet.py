@@ -54,7 +54,8 @@ class Worker:
     """Asked to be recycled: serves on until its replacement is ready."""
     kill_at: float | None = None
     why: str = ""
-    """What it reported before it failed."""
+    """What it reported before it failed, or why it was stopped."""
+    trace: str = ""
 
     @property
     def name(self) -> str:

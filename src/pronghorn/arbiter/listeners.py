@@ -6,9 +6,12 @@ import socket
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pronghorn.errors import ListenError
 from pronghorn.options.address import Address, FdAddress, TcpAddress, UnixAddress, parse_address
+
+EVERY_IPV4 = "0.0.0.0"  # noqa: S104 - what `:8000` asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def close_listeners(listeners: Iterable[Listener]) -> None:
     for listener in listeners:
         listener.socket.close()
         if listener.inode is not None and _inode(listener.path) == listener.inode:
-            os.unlink(listener.path)
+            Path(listener.path).unlink()
 
 
 def url_of(sock: socket.socket) -> str:
@@ -88,7 +91,7 @@ def _open_tcp(text: str, address: TcpAddress, backlog: int) -> list[socket.socke
     """One socket for each address that the host has: `localhost` is 127.0.0.1 and often ::1."""
     try:
         found = socket.getaddrinfo(
-            address.host or "0.0.0.0", address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            address.host or EVERY_IPV4, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as error:
         raise ListenError(f"cannot listen on {text}: host {address.host!r} is not known ({error.strerror})") from error
@@ -126,7 +129,7 @@ def _bind_tcp(family: socket.AddressFamily, name: tuple[object, ...], backlog: i
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(name)
         sock.listen(backlog)
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     except BaseException:
         sock.close()
         raise
@@ -139,14 +142,14 @@ def _open_unix(text: str, path: str, backlog: int) -> Listener:
         _remove_stale(text, path)
         sock.bind(path)
         sock.listen(backlog)
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     except ListenError:
         sock.close()
         raise
     except OSError as error:
         sock.close()
         raise ListenError(_explain(text, error)) from error
-    return Listener(text, sock, os.path.abspath(path), _inode(path))
+    return Listener(text, sock, str(Path(path).absolute()), _inode(path))
 
 
 def _remove_stale(text: str, path: str) -> None:
@@ -162,7 +165,7 @@ def _remove_stale(text: str, path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
+            Path(path).unlink()
             return
         except TimeoutError:
             pass  # A full backlog: somebody listens, if slowly.
@@ -188,7 +191,7 @@ def _adopt(text: str, fd: int) -> socket.socket:
         raise ListenError(f"cannot listen on {text}: descriptor {fd} is a socket that nobody called listen() on")
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setblocking(False)
+    sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     return sock
 
 

@@ -13,24 +13,23 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from pronghorn.apps.load import enter_surroundings, load
 from pronghorn.arbiter.banner import banner
 from pronghorn.arbiter.decide import decide, next_wakeup
 from pronghorn.arbiter.events import Event, Grow, Hangup, Interrupt, Reopen, Shrink, Started, Terminate, Tick
 from pronghorn.arbiter.fleet import Fleet
-from pronghorn.arbiter.listeners import close_listeners, open_listeners
-from pronghorn.arbiter.perform import Generation, Performer, policy_of
+from pronghorn.arbiter.listeners import close_listeners
+from pronghorn.arbiter.perform import Generation, Means, Performer, policy_of
 from pronghorn.arbiter.pidfile import Pidfile
+from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
-from pronghorn.worker.boot import BuildEngine
-from pronghorn.worker.build import build_engine as build_real_engine
 
 SLOTS_PER_WORKER = 4
 """Processes that may exist at once for each worker wanted: itself, its replacement, and drainers of earlier reloads."""
 
-FEWEST_SLOTS = 256
+FEWEST_SLOTS = 32
 
 SIGNALS: dict[int, tuple[Callable[[], Event], bool]] = {
     # Stops stand first: after a Ctrl-C, which the workers get as well, none of them must be replaced.
@@ -47,45 +46,39 @@ SIGNALS: dict[int, tuple[Callable[[], Event], bool]] = {
 log = logging.getLogger("pronghorn.error")
 
 
-def run(
-    settings: Settings, reload_settings: Callable[[], Settings], *, build_engine: BuildEngine = build_real_engine
-) -> int:
+def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
     """Serves until a signal ends it; the exit status (docs/signals.md). Must be called on the main thread.
 
     Arguments:
         reload_settings: called for each SIGHUP; StartError keeps the settings that serve.
-        build_engine: makes a worker's engine.
 
     Raises:
-        StartError: the server cannot start: port in use, pidfile held, preloaded application broken.
+        StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
     """
+    observe_log.setup(settings.logs)
     with contextlib.ExitStack() as cleanup:
         if settings.fleet.pidfile:
             pidfile = Pidfile(settings.fleet.pidfile)
             pidfile.write()
             cleanup.callback(pidfile.remove)
-        listeners = open_listeners(settings.network.bind, settings.network.backlog)
-        cleanup.callback(close_listeners, listeners)
-        for line in banner(settings, listeners):
+        first = Generation.prepare(settings)
+        cleanup.callback(close_listeners, first.listeners)
+        for line in banner(settings, first.listeners):
             log.info("%s", line)
         app = _preload(settings) if settings.app.preload_app else None
-        with selectors.DefaultSelector() as selector, _Signals() as signals:
-            policy = policy_of(settings)
-            slots = max(FEWEST_SLOTS, SLOTS_PER_WORKER * policy.size)
-            foreign = [signals.reader, signals.writer]
-            if isinstance(selector, selectors.EpollSelector):
-                foreign.append(selector.fileno())
-            performer = Performer(
-                Generation(settings, tuple(listeners)), app, reload_settings, build_engine, lambda: None, selector,
-                foreign, slots,
-            )  # fmt: skip
-            # What is alive now is shared with the workers for good: a collection that only touched the objects'
-            # headers would copy every page of them in each worker.
-            gc.collect()
-            gc.freeze()
-            cleanup.callback(gc.unfreeze)
-            with contextlib.closing(performer):
-                return _Arbiter(Fleet(policy, policy.size, slots), performer, selector, signals).run()
+        selector = cleanup.enter_context(selectors.EpollSelector())
+        signals = cleanup.enter_context(_Signals())
+        policy = policy_of(settings)
+        slots = max(FEWEST_SLOTS, SLOTS_PER_WORKER * policy.size)
+        foreign = (signals.reader, signals.writer, selector.fileno())
+        performer = Performer(first, Means(app, reload_settings, selector, foreign, slots))
+        cleanup.callback(performer.close)
+        # What is alive now is shared with the workers for good: a collection that only touched the objects' headers
+        # would copy every page of them in each worker.
+        gc.collect()
+        gc.freeze()
+        cleanup.callback(gc.unfreeze)
+        return _Arbiter(Fleet(policy, policy.size, slots), performer, selector, signals).run()
 
 
 def _preload(settings: Settings) -> Callable[..., Any]:
@@ -96,7 +89,7 @@ def _preload(settings: Settings) -> Callable[..., Any]:
 class _Signals:
     """Counts signals as they arrive, and wakes the selector; nothing is done in a handler."""
 
-    def __enter__(self) -> "_Signals":
+    def __enter__(self) -> Self:
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.counts: Counter[int] = Counter()
         self._wakeup_before = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
@@ -125,9 +118,7 @@ class _Signals:
 class _Arbiter:
     """The fleet as it is known, and the loop around it."""
 
-    def __init__(
-        self, fleet: Fleet, performer: Performer, selector: selectors.BaseSelector, signals: _Signals
-    ) -> None:
+    def __init__(self, fleet: Fleet, performer: Performer, selector: selectors.BaseSelector, signals: _Signals) -> None:
         self.fleet = fleet
         self._performer = performer
         self._selector = selector
@@ -168,4 +159,5 @@ class _Arbiter:
                 waiting.extend(self._performer.perform(action))
 
     def __repr__(self) -> str:
-        return f"<arbiter {self.fleet.phase.value}, generation {self.fleet.generation}, {len(self.fleet.workers)} workers>"
+        fleet = self.fleet
+        return f"<arbiter {fleet.phase.value}, generation {fleet.generation}, {len(fleet.workers)} workers>"

@@ -5,7 +5,8 @@ import logging
 import os
 import selectors
 import signal
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -36,10 +37,12 @@ from pronghorn.arbiter.events import (
 from pronghorn.arbiter.fleet import Policy
 from pronghorn.arbiter.listeners import Listener, close_listeners, open_listeners
 from pronghorn.engine.scoreboard import Scoreboard
-from pronghorn.errors import StartError
+from pronghorn.errors import SettingsError, StartError
+from pronghorn.observe import log as observe_log
+from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
 from pronghorn.worker import report
-from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, BuildEngine, run
+from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.pulse import Pulse
 
@@ -66,6 +69,45 @@ class Generation:
 
     settings: Settings
     listeners: tuple[Listener, ...]
+    access: AccessLog | None
+
+    @classmethod
+    def prepare(cls, settings: Settings, held: Sequence[Listener] = ()) -> "Generation":
+        """Opens what the settings name; StartError if that cannot be done.
+
+        Arguments:
+            held: listeners that are open already and are used again where the addresses are the same.
+        """
+        logs = settings.logs
+        listeners = open_listeners(settings.network.bind, settings.network.backlog, held)
+        try:
+            # Opened here and inherited: one clear line now instead of one from each worker.
+            access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
+        except (OSError, StartError) as error:
+            close_listeners(listener for listener in listeners if listener not in held)
+            if isinstance(error, StartError):
+                raise
+            raise SettingsError(f"accesslog: {logs.accesslog!r} cannot be opened ({error.strerror})") from error
+        return cls(settings, tuple(listeners), access)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the performer works with.
+
+    Arguments:
+        app: the application if it was preloaded.
+        reload_settings: reads the settings anew; StartError if they cannot be used.
+        selector: told of every worker's pipe; the key's data is the pid.
+        foreign: descriptors of the arbiter's loop, closed in every worker.
+        slots: how many workers may exist at once.
+    """
+
+    app: Callable[..., Any] | None
+    reload_settings: Callable[[], Settings]
+    selector: selectors.BaseSelector
+    foreign: tuple[int, ...]
+    slots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,33 +120,16 @@ class Child:
 
 
 class Performer:
-    """The arbiter's hands: its children, their pipes, and what each generation needs.
+    """The arbiter's hands: its children, their pipes, and what each generation needs."""
 
-    Arguments:
-        first: the generation that starts.
-        app: the application if it was preloaded.
-        reload_settings: reads the settings anew; StartError if they cannot be used.
-        reopen_logs: opens the log files anew, here and in the workers.
-        selector: told of every worker's pipe; the key's data is the pid.
-        foreign: descriptors of the arbiter's loop, closed in every worker.
-    """
-
-    def __init__(
-        self, first: Generation, app: Callable[..., Any] | None, reload_settings: Callable[[], Settings],
-        build_engine: BuildEngine, reopen_logs: Callable[[], None], selector: selectors.BaseSelector,
-        foreign: list[int], slots: int,
-    ) -> None:  # fmt: skip
+    def __init__(self, first: Generation, means: Means) -> None:
         self.status: int | None = None
+        self._means = means
+        self._selector = means.selector
         self._generations = {1: first}
-        self._app = app
-        self._reload_settings = reload_settings
-        self._build_engine = build_engine
-        self._reopen_logs = reopen_logs
-        self._selector = selector
-        self._foreign = foreign
         self._children: dict[int, Child] = {}
-        self._board = Scoreboard(slots)
-        self._pulse = Pulse(slots)
+        self._board = Scoreboard(means.slots)
+        self._pulse = Pulse(means.slots)
         # Only the arbiter keeps the writing end, so its death is an end of file in every worker.
         self._leash, self._leash_held = os.pipe2(os.O_CLOEXEC)
 
@@ -118,13 +143,13 @@ class Performer:
             case LoadSettings(generation):
                 return [self._load_settings(generation)]
             case Adopt(generation):
-                self._keep({number for number in self._generations if number >= generation})
+                self._adopt(generation)
             case Discard(generation):
                 self._keep(set(self._generations) - {generation})
             case CloseListeners():
                 self._keep(set())
             case ReopenLogs():
-                self._reopen_logs()
+                observe_log.reopen()
             case Say(level, text):
                 log.log(getattr(logging, level.name), "%s", text)
             case Leave(status):
@@ -154,8 +179,11 @@ class Performer:
                 yield _event_of(pid, said)
 
     def reap(self) -> Iterator[Event]:
-        """The workers that ended. Asks for each by its pid: one SIGCHLD may stand for many, and an application that was
-        preloaded may have children of its own, whose exits are not ours to take."""
+        """The workers that ended.
+
+        Asks for each by its pid: one SIGCHLD may stand for many, and a preloaded application may have children of its
+        own, whose exits are not ours to take.
+        """
         for pid in list(self._children):
             try:
                 found, code = os.waitpid(pid, os.WNOHANG)
@@ -213,22 +241,27 @@ class Performer:
         return Spawned(action.slot, pid)
 
     def _live(self, action: Spawn, arbiter: int, reader: int, writer: int) -> NoReturn:
-        """The child's whole life. Never returns: below on the stack is the arbiter, whose clean-up is not the child's."""
+        """The child's whole life. Never returns: below on the stack is the arbiter, whose clean-up is not its own."""
         status: int = Exit.START
         try:
             generation = self._generations[action.generation]
             pipes = [child.pipe for child in self._children.values()]
             birth = Birth(
-                row=self._board.slot(action.slot), generation=action.generation, arbiter=arbiter,
-                settings=generation.settings, app=self._app, report_to=writer, leash=self._leash,
-                foreign=[*self._foreign, *pipes, reader, self._leash_held], pulse=self._pulse,
+                row=self._board.slot(action.slot),
+                generation=action.generation,
+                arbiter=arbiter,
+                settings=generation.settings,
                 listeners=[listener.socket for listener in generation.listeners],
-                build_engine=self._build_engine, reopen_logs=self._reopen_logs,
-            )  # fmt: skip
+                access=generation.access,
+                app=self._means.app,
+                report_to=writer,
+                leash=self._leash,
+                foreign=[*self._means.foreign, *pipes, reader, self._leash_held],
+                pulse=self._pulse,
+            )
             status = run(birth)
-        except BaseException as error:
-            log.critical("Worker %d failed", os.getpid(), exc_info=True)
-            report.send(writer, report.Failed(f"{type(error).__name__}: {error}"))
+        except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it
+            report.send(writer, report.Failed(f"{type(error).__name__}: {error}", traceback.format_exc()))
         finally:
             os._exit(status)
 
@@ -241,12 +274,19 @@ class Performer:
     def _load_settings(self, number: int) -> Event:
         held = [listener for generation in self._generations.values() for listener in generation.listeners]
         try:
-            settings = self._reload_settings()
-            listeners = open_listeners(settings.network.bind, settings.network.backlog, held)
+            generation = Generation.prepare(self._means.reload_settings(), held)
         except StartError as error:
             return SettingsRejected("; ".join(str(error).splitlines()))
-        self._generations[number] = Generation(settings, tuple(listeners))
-        return SettingsLoaded(number, policy_of(settings))
+        self._generations[number] = generation
+        return SettingsLoaded(number, policy_of(generation.settings))
+
+    def _adopt(self, number: int) -> None:
+        self._keep({other for other in self._generations if other >= number})
+        try:
+            observe_log.setup(self._generations[number].settings.logs)
+        except StartError as error:
+            # Its workers could open it a moment ago; the arbiter stays with the log it has.
+            log.error("%s", error)  # noqa: TRY400 - the line says it all
 
     def _keep(self, numbers: set[int]) -> None:
         """Drops all other generations, and closes the listeners that none of the kept ones has."""
@@ -255,14 +295,17 @@ class Performer:
         kept = {listener.socket for generation in self._generations.values() for listener in generation.listeners}
         gone = {listener.socket: listener for generation in dropped for listener in generation.listeners}
         close_listeners(listener for sock, listener in gone.items() if sock not in kept)
+        for generation in dropped:
+            if generation.access is not None:
+                generation.access.sink.close()
 
 
 def _event_of(pid: int, said: report.Report) -> Event:
     match said:
         case report.Ready():
             return WorkerReady(pid)
-        case report.Failed(why):
-            return WorkerFailed(pid, why)
+        case report.Failed(why, trace):
+            return WorkerFailed(pid, why, trace)
         case report.Tired(why):
             return WorkerTired(pid, why)
 

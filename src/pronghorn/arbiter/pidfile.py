@@ -7,7 +7,7 @@ from pronghorn.errors import StartError
 
 
 class Pidfile:
-    """Written whole or not at all; never taken from an arbiter that lives; removed only by the process that wrote it."""
+    """Written whole or not at all, never taken from an arbiter that lives, removed only by who wrote it."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).absolute()

@@ -10,46 +10,31 @@ cdef enum:              # access_format.Kind
     REMOTE = 1
     DASH = 2
     USER = 3
-    TIME = 4
-    REQUEST_LINE = 5
-    STATUS = 6
-    SENT = 7
-    SECONDS = 8
-    MICROSECONDS = 9
-    MILLISECONDS = 10
-    DECIMAL_SECONDS = 11
-    PROCESS = 12
-    ENVIRON = 13
-    RESPONSE_FIELD = 14
+    REQUEST_LINE = 4
+    STATUS = 5
+    ENVIRON = 6
+    RESPONSE_FIELD = 7
+    TIME = 8
+    SENT = 9
+    SECONDS = 10
+    MICROSECONDS = 11
+    MILLISECONDS = 12
+    DECIMAL_SECONDS = 13
+    PROCESS = 14
 
 cdef class AccessLog(Recorder):
     cdef readonly object sink
-    cdef list kinds         # of int
     cdef list texts         # of bytes for a literal, of str for a name
-    cdef int* codes         # `kinds` for the machine
+    cdef int* codes         # the kind of each piece
     cdef int count
     cdef Buffer lines
-    cdef size_t line_start
+    cdef Buffer spare       # the memory of the next line
     cdef int64_t second     # the one that `stamp` is the text of
-    cdef char[40] stamp
-    cdef int stamp_size
+    cdef bytes stamp
 
     cpdef int record(
         self, str remote, dict environ, str status, list headers, int64_t sent, double began, uint64_t duration_ns
     ) except -1
     cpdef flush(self)
     cpdef reopen(self)
-    cdef int _put(
-        self, int kind, object text, str remote, dict environ, str status, list headers, int64_t sent, double began,
-        uint64_t duration_ns,
-    ) except -1
-    cdef int _put_bytes(self, const char* data, size_t size) except -1
-    cdef int _put_value(self, object value) except -1
-    cdef int _put_text(self, str text) except -1
-    cdef int _put_escaped(self, const unsigned char* data, size_t size) except -1
-    cdef int _put_number(self, uint64_t number, int least_digits) except -1
-    cdef int _put_environ(self, dict environ, object name) except -1
-    cdef int _put_request_line(self, dict environ) except -1
-    cdef int _put_status(self, str status) except -1
-    cdef int _put_field(self, list headers, str name) except -1
-    cdef int _put_stamp(self, double began) except -1
+    cdef int _put_stamp(self, Buffer* line, double began) except -1

@@ -16,17 +16,17 @@ class Kind(enum.IntEnum):
     REMOTE = 1
     DASH = 2
     USER = 3
-    TIME = 4
-    REQUEST_LINE = 5
-    STATUS = 6
-    SENT = 7
-    SECONDS = 8
-    MICROSECONDS = 9
-    MILLISECONDS = 10
-    DECIMAL_SECONDS = 11
-    PROCESS = 12
-    ENVIRON = 13
-    RESPONSE_FIELD = 14
+    REQUEST_LINE = 4
+    STATUS = 5
+    ENVIRON = 6
+    RESPONSE_FIELD = 7
+    TIME = 8
+    SENT = 9
+    SECONDS = 10
+    MICROSECONDS = 11
+    MILLISECONDS = 12
+    DECIMAL_SECONDS = 13
+    PROCESS = 14
 
 
 _PLAIN = {

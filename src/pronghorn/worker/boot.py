@@ -3,7 +3,6 @@
 import contextlib
 import faulthandler
 import gc
-import logging
 import os
 import random
 import signal
@@ -17,8 +16,11 @@ from pronghorn.apps.load import enter_surroundings, load
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.errors import AppLoadError, StartError
+from pronghorn.observe import log
+from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
 from pronghorn.worker import report
+from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.pulse import Pulse
 from pronghorn.worker.serve import Serving, serve
@@ -29,61 +31,55 @@ ARBITER_SIGNALS = (
 )  # fmt: skip
 """What the arbiter handles or blocks around a fork; a worker starts with none of its handlers."""
 
-BuildEngine = Callable[[Callable[..., Any], Sequence[socket.socket], Settings, Slot], Any]
-
-log = logging.getLogger("pronghorn.error")
-
 
 @dataclass(frozen=True, slots=True)
 class Birth:
     """All that the arbiter hands to a new worker.
 
     Arguments:
+        row: its row of the scoreboard.
+        access: the access log, opened by the arbiter; None if there is none.
         app: the application if it was preloaded.
         report_to: write end of the pipe to the arbiter.
         leash: read end of a pipe that only the arbiter holds open: its end is the arbiter's death.
         foreign: descriptors of the arbiter that mean nothing here.
-        row: its row of the scoreboard.
-        build_engine: makes the engine, see `worker.build`.
-        reopen_logs: opens the log files anew.
     """
 
     row: Slot
     generation: int
     arbiter: int
     settings: Settings
+    listeners: Sequence[socket.socket]
+    access: AccessLog | None
     app: Callable[..., Any] | None
     report_to: int
     leash: int
     foreign: Sequence[int]
     pulse: Pulse
-    listeners: Sequence[socket.socket]
-    build_engine: BuildEngine
-    reopen_logs: Callable[[], None]
 
 
 def run(birth: Birth) -> int:
     """The whole life of a worker; its exit status. Called in the child, with the arbiter's signals still blocked."""
     _leave_the_arbiter(birth)
     try:
+        log.setup(birth.settings.logs)
         app = birth.app or _load(birth)
-        engine = birth.build_engine(app, birth.listeners, birth.settings, birth.row)
+        engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access)
         engine.start()
     except StartError as error:
-        if isinstance(error, AppLoadError) and error.trace:
-            log.error("%s", error.trace.rstrip())
-        report.send(birth.report_to, report.Failed(str(error)))
-        return Exit.APPLICATION if isinstance(error, AppLoadError) else Exit.START
+        trace = error.trace if isinstance(error, AppLoadError) else ""
+        report.send(birth.report_to, report.Failed(str(error), trace))
+        return error.exit_status
     return serve(
         Serving(
             engine=engine,
             row=birth.row,
+            access=birth.access,
             arbiter=birth.arbiter,
             leash=birth.leash,
             report_to=birth.report_to,
             pulse=birth.pulse,
             graceful_timeout=birth.settings.fleet.graceful_timeout,
-            reopen_logs=birth.reopen_logs,
         )
     )
 

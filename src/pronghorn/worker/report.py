@@ -11,9 +11,13 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The worker cannot serve and ends; `why` is one line."""
+    """The worker cannot serve and ends; `why` is one line, `trace` the traceback of the application's own code.
+
+    The arbiter writes both to the log: workers that boot together fail together, and one traceback is enough.
+    """
 
     why: str
+    trace: str = ""
 
 
 class Tired(msgspec.Struct, frozen=True, tag="tired"):
@@ -24,16 +28,19 @@ class Tired(msgspec.Struct, frozen=True, tag="tired"):
 
 Report = Ready | Failed | Tired
 
-# A write up to PIPE_BUF (4096) bytes is never torn, and a line that is longer helps nobody.
 LONGEST_WHY = 1000
+"""Characters of a reason."""
+
+LONGEST_TRACE = 8000
+"""Characters of a traceback, its end: together with the reason below the 64 KiB that a pipe holds, however escaped."""
 
 _decoder: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
 
 
 def send(pipe: int, report: Report) -> None:
     """Writes one report. An arbiter that is gone is not an error here: the leash tells of it."""
-    if isinstance(report, Failed | Tired):
-        report = type(report)(report.why[:LONGEST_WHY])
+    if isinstance(report, Failed):
+        report = Failed(report.why[:LONGEST_WHY], report.trace[-LONGEST_TRACE:])
     try:
         os.write(pipe, msgspec.json.encode(report) + b"\n")
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""The worker's main thread: waits for signals, for the arbiter's death and for the engine, and runs none of the requests.
+"""The worker's main thread: waits for signals, for the arbiter's death and for the engine, and runs no request.
 
 So a signal is served whatever the application does: the loop and the application run on the engine's threads.
 """
@@ -11,14 +11,16 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from types import FrameType
 from typing import Any
 
 from pronghorn.engine import scoreboard
+from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
+from pronghorn.observe import log as observe_log
+from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.pulse import Pulse
@@ -41,14 +43,14 @@ log = logging.getLogger("pronghorn.error")
 class Serving:
     """What the main thread watches and what it may do. Times in seconds."""
 
-    engine: Any
+    engine: Engine
     row: Slot
+    access: AccessLog | None
     arbiter: int
     leash: int
     report_to: int
     pulse: Pulse
     graceful_timeout: float
-    reopen_logs: Callable[[], None]
 
 
 class Mode(Enum):
@@ -101,7 +103,7 @@ def _step(serving: Serving, watch: Watch) -> None:
     while watch.pending:
         number = watch.pending.pop()
         if number == signal.SIGUSR1:
-            serving.reopen_logs()
+            _reopen_logs(serving.access)
         elif number == signal.SIGTERM:
             _drain(serving, watch, serving.graceful_timeout)
         else:
@@ -112,6 +114,12 @@ def _step(serving: Serving, watch: Watch) -> None:
     if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
         log.warning("Worker %d did not finish its requests in time: they are cut off", os.getpid())
         _stop(serving, watch)
+
+
+def _reopen_logs(access: AccessLog | None) -> None:
+    observe_log.reopen()
+    if access is not None:
+        access.reopen()
 
 
 def _patience(watch: Watch) -> float:
@@ -185,7 +193,7 @@ def _run_exit_functions() -> None:
 
     An ordinary exit would unwind through the arbiter's frames below the fork and wait for threads that may never end.
     """
-    atexit._run_exitfuncs()
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name for it
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
