@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py
 
-MODULES := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyx'))))
+STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types docs build clean
@@ -36,11 +36,11 @@ lint: build  ## style, formatting, which room may import which
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/cython-lint --max-line-length 120 src/pronghorn
+	$(BIN)/cython-lint src/pronghorn
 
 types: build  ## mypy --strict, and the stubs of the native modules against the modules
 	$(BIN)/mypy
-	$(if $(MODULES),$(BIN)/python -m mypy.stubtest --concise $(MODULES))
+	$(BIN)/python -m mypy.stubtest --concise $(STUBS)
 
 docs: build  ## write the generated documents anew
 	$(BIN)/python -m pronghorn.settings.reference
