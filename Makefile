@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types build clean
+.PHONY: help demo test lint types build bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,20 @@ demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
 test: build  ## the test suite
 	$(BIN)/python -m pytest -n 2 tests
 
+bench/.venv/.installed: bench/requirements.txt
+	$(PYTHON) -m venv bench/.venv
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check bjoern \
+		|| echo "bench: bjoern cannot be built here (Debian: apt-get install libev-dev); it is left out"
+	touch $@
+
+bench/build/floor: bench/floor.c
+	mkdir -p bench/build
+	$(CC) -O2 -Wall -Wextra -o $@ $<
+
+bench: build bench/.venv/.installed bench/build/floor  ## compare with other servers (needs wrk); BENCH='--only hello --rounds 1'
+	bench/.venv/bin/python -m bench $(BENCH)
+
 clean:  ## remove everything that was built
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) bench/.venv bench/build build dist src/*.egg-info
 	find src -name '*.so' -delete
