@@ -6,7 +6,7 @@ import argparse
 import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .chart import draw
@@ -19,7 +19,7 @@ from .workloads import IDLE_CONNECTIONS, WORKLOADS
 DESCRIPTORS = IDLE_CONNECTIONS + 500
 
 
-def names(kind: str, known: Sequence[str]) -> argparse._StoreAction | object:
+def names(kind: str, known: Sequence[str]) -> Callable[[str], list[str]]:
     """A reader of a comma-separated list of names for argparse; an unknown name is an error that lists the known ones."""
 
     def read(text: str) -> list[str]:
@@ -52,8 +52,8 @@ def arguments() -> argparse.Namespace:
         metavar="A,B",
         help="servers; all by default",
     )
-    add("--rounds", type=int, default=5, help="how often everything is repeated (5)")
-    add("--seconds", type=int, default=4, help="how long each measurement takes (4)")
+    add("--rounds", type=positive, default=5, help="how often everything is repeated (5)")
+    add("--seconds", type=positive, default=4, help="how long each measurement takes (4)")
     add("--out", type=Path, default=RESULTS, help="folder of latest.json, latest.md and chart.svg (bench/results)")
     add("--render", type=Path, metavar="JSON", help="measure nothing: write tables and chart of an earlier run")
     return parser.parse_args()
@@ -77,13 +77,30 @@ def write(report: Report, folder: Path) -> None:
     (folder / "chart.svg").write_text(draw(report))
 
 
+def inventory() -> tuple[dict[str, str], dict[str, str]]:
+    """What is installed and in which version: everything, and the part that the report shows."""
+    installed, own = peer_versions(), own_version()
+    if own:
+        installed["pronghorn"] = own
+    shown = ["pronghorn", *sorted({server.package for server in SERVERS.values()} - {"", "pronghorn"}), "flask"]
+    return installed, {name: installed[name] for name in shown if name in installed}
+
+
+def positive(text: str) -> int:
+    """A reader of whole numbers from 1 for argparse."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
 def main() -> None:
     """Measure and report; what is known is written after every round, so that a broken run is not lost."""
     options = arguments()
     if options.render:
         report = load(options.render)
         write(report, options.out)
-        sys.exit(print(markdown(report)))
+        print(markdown(report))
+        return
     if lines := missing():
         sys.exit("\n".join(f"bench: {line}" for line in lines))
     # Servers are stopped on the way out of a block; a plain SIGTERM would leave the running one behind.
@@ -91,23 +108,14 @@ def main() -> None:
     if "idle" in options.only:
         raise_descriptors()
     cores = pin()
-    installed = peer_versions()
-    own = own_version()
-    packages = {server.package for server in SERVERS.values()} | {"flask"}
-    versions = {name: version for name, version in sorted(installed.items()) if name in packages}
-    if own:
-        installed = installed | {"pronghorn": own}
-        versions = {"pronghorn": own} | versions
+    installed, versions = inventory()
     machine = describe(cores)
     workloads = [WORKLOADS[name] for name in options.only]
-    report = None
-    for number, outcomes in enumerate(
-        play(workloads, options.servers, installed, cores, options.rounds, options.seconds)
-    ):
-        report = Report(machine, versions, number + 1, options.seconds, outcomes)
+    played = play(workloads, options.servers, installed, cores, options.rounds, options.seconds)
+    for number, outcomes in enumerate(played, start=1):
+        report = Report(machine, versions, number, options.seconds, outcomes)
         write(report, options.out)
-    if report:
-        print(markdown(report))
+    print(markdown(report))
 
 
 if __name__ == "__main__":

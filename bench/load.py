@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Self
 
 from .machine import HERE
 from .measure import Failed, get
 
 TIMEOUT = 5  # seconds without an answer after which a request counts as dropped
+PATIENCE = 30  # seconds for what should take two or three
 MIB = 1024 * 1024
 
 
@@ -137,7 +139,7 @@ class Idle:
     def __repr__(self) -> str:
         return f"<Idle {len(self.sockets)} connections to port {self.port}>"
 
-    def __enter__(self) -> Idle:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -146,8 +148,11 @@ class Idle:
         self.sockets.clear()
 
     def open(self, count: int) -> None:
-        """Open `count` connections, one answered request on each. Raises Failed when one is not answered."""
+        """Open `count` connections, one answered request on each. Raises Failed when one is not, or when it takes too long."""
+        deadline = time.monotonic() + PATIENCE
         for number in range(count):
+            if time.monotonic() > deadline:
+                raise Failed(f"answered only {number:,} of {count:,} new connections in {PATIENCE} s")
             client = socket.socket()
             self.sockets.append(client)
             client.settimeout(TIMEOUT)
@@ -183,8 +188,11 @@ class Idle:
 
 
 def new_connection_ms(port: int, count: int) -> Iterator[float]:
-    """Milliseconds from connect to the end of the answer, for `count` connections one after another."""
+    """Milliseconds from connect to the end of the answer, for `count` connections one after another, fewer if they are slow."""
+    deadline = time.monotonic() + PATIENCE
     for _ in range(count):
+        if time.monotonic() > deadline:
+            return
         start = time.perf_counter()
         get(port)
         yield (time.perf_counter() - start) * 1000

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .load import make_file
 from .machine import Cores
 from .measure import Failed, free_port, on_core, running
 from .servers import PYTHON, SERVERS, Launch, Server
-from .workloads import FILE, FILE_SIZE, Figures, Workload, make_file
+from .workloads import FILE, FILE_SIZE, Figures, Workload
 
 
 @dataclass(slots=True)

@@ -87,7 +87,8 @@ def granian(launch: Launch) -> list[str]:
     threads = launch.threads if launch.blocking else 1
     options = ["--interface", "wsgi", "--workers", str(launch.workers), "--blocking-threads", str(threads)]
     quiet = ["--log-level", "error", "--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", str(launch.port)]
-    return [str(PEER_BIN / "granian"), *options, *quiet, launch.app]
+    room = ["--backpressure", "20000"] if launch.connections > 1024 else []
+    return [str(PEER_BIN / "granian"), *options, *quiet, *room, launch.app]
 
 
 def waitress(launch: Launch) -> list[str]:
