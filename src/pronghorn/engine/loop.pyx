@@ -458,6 +458,8 @@ cdef class Engine(Pool):
             self._set_interest(connection, EPOLLIN)
             if connection.received.size == 0:
                 arm(connection, IDLE, self.queues, now)
+                if not self.accepting and self.resume_ns == 0 and not self.draining:
+                    self._set_accepting(True)       # at the limit: here is one that could make room
                 if self.draining and connection.served:
                     connection.lingering = True
                     self._part_from(connection)
