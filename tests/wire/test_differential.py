@@ -1,8 +1,8 @@
 """h11 and httptools as outside opinions, and random bytes cut at random.
 
 What we serve, h11 must serve too and understand the same way; what h11 serves and we refuse must be one of the
-deliberate differences of `STRICTER`. httptools is asked only about what we serve, and only for what it saw: llhttp leaves the
-refusing of much that is wrong to its caller.
+deliberate differences of `STRICTER`. httptools is asked only about what we serve, and only for what it saw: llhttp
+leaves the refusing of much that is wrong to its caller.
 """
 
 import re

@@ -54,7 +54,7 @@ cdef enum:                      # Chunked.line_state in IN_TRAILERS
 cdef enum:
     SIZE_DIGITS = 16            # hexadecimal digits of a chunk size, leading zeros counted
     LINE_EXTENSION = 4096       # octets of extension on one chunk-size line
-    BODY_EXTENSION = 16384      # and in a whole body (CVE-2023-39326: an octet of data, kilobytes of extension, for ever)
+    BODY_EXTENSION = 16384      # and in a whole body (CVE-2023-39326: kilobytes of it for each octet of data)
     FREE_CHUNKS = 131072        # chunks of any size, and beyond them one for each
     OCTETS_PER_CHUNK = 16       # of body: 100,000 chunks of 10 octets pass, 1,000,000 of one do not
 
