@@ -27,6 +27,7 @@ cdef class Host:
     cdef object log             # logging.Logger
     cdef object access          # AccessLog or None
     cdef readonly bint draining
+    cdef bint persistent        # connections may be kept alive at all
     cdef size_t high_water
 
     # The peer lags: waits on this thread, without the baton, until it has caught up or is gone.

@@ -121,7 +121,7 @@ cdef class Exchange:
         else:
             self.sends_chunks = True
             append_text(out, b"Transfer-Encoding: chunked\r\n")
-        if self.verdict.flags & SAID_CLOSE or self.host.draining:
+        if self.verdict.flags & SAID_CLOSE or self.host.draining or not self.host.persistent:
             self.keep_alive = False
         if not self.keep_alive:
             append_text(out, b"Connection: close\r\n")

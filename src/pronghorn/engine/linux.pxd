@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from pronghorn.engine.posix cimport sockaddr
+
 cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
         uint64_t u64
@@ -33,5 +35,5 @@ cdef extern from * nogil:
     #endif
     #include <sys/socket.h>
     """
-    int accept4(int fd, void* address, unsigned int* length, int flags)
+    int accept4(int fd, sockaddr* address, unsigned int* length, int flags)
     const int SOCK_NONBLOCK, SOCK_CLOEXEC

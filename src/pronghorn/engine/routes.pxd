@@ -57,4 +57,7 @@ cdef inline void learn_quick(Routes* routes, int route) noexcept nogil:
 
 
 cdef inline void learn_slow(Routes* routes, int route, bint computing) noexcept nogil:
-    raise_score(routes, routes.computes if computing else routes.blocks, route, LOSS)
+    if computing:
+        raise_score(routes, &routes.computes[0], route, LOSS)
+    else:
+        raise_score(routes, &routes.blocks[0], route, LOSS)

@@ -75,6 +75,7 @@ _TABLE = (
     Fault("TWO_TYPES", -34, 400, "more than one Content-Type field"),
     Fault("TWO_AUTHORIZATIONS", -35, 400, "more than one Authorization field"),
     Fault("UNKNOWN_EXPECTATION", -36, 417, "Expect is not exactly `100-continue`"),
+    Fault("MIXED_SCHEMES", -37, 400, "the proxy's headers contradict each other about the scheme"),
     # The framing of the body: RFC 9112 section 6
     Fault("BAD_LENGTH", -40, 400, "Content-Length is not 1 to 19 decimal digits or is beyond 2^63-1"),
     Fault("TWO_LENGTHS", -41, 400, "more than one Content-Length field"),
