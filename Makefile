@@ -5,20 +5,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py
 
+STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types build bench clean
+.PHONY: help demo test lint types docs build bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# Build tools first: the package is then built with them instead of in an environment of its own, which would be made every time.
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' 
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip 'setuptools>=77' 'Cython>=3.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[dev]'
 	touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(NATIVE)
-	$(BIN)/python setup.py --quiet build_ext --inplace --parallel 2
+	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 
 build: $(VENV)/.built  ## compile the native modules in place
@@ -28,6 +31,19 @@ demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
 
 test: build  ## the test suite
 	$(BIN)/python -m pytest -n 2 tests
+
+lint: build  ## style, formatting, which room may import which
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/cython-lint src/pronghorn
+
+types: build  ## mypy --strict, and the stubs of the native modules against the modules
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest --concise $(STUBS)
+
+docs: build  ## write the generated documents anew
+	$(BIN)/python -m pronghorn.settings.reference
 
 bench/.venv/.installed: bench/requirements.txt
 	$(PYTHON) -m venv bench/.venv

@@ -1,10 +1,10 @@
 """The native modules; everything else about the package stands in pyproject.toml."""
 
-import os
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 SOURCES = sorted((ROOT / "src" / "pronghorn").rglob("*.pyx"))
@@ -27,12 +27,17 @@ def extension(source: Path) -> Extension:
     return Extension(name, [str(source.relative_to(ROOT))], extra_compile_args=CFLAGS)
 
 
-setup(
-    ext_modules=cythonize(
-        [extension(source) for source in SOURCES],
-        include_path=["src"],
-        compiler_directives=DIRECTIVES,
-        build_dir="build/cython",
-        nthreads=os.cpu_count() or 1,
-    )
-)
+class BuildNative(build_ext):
+    """Translates the .pyx files when, and only when, something is really built."""
+
+    def finalize_options(self) -> None:
+        self.distribution.ext_modules[:] = cythonize(
+            self.distribution.ext_modules,
+            include_path=["src"],
+            compiler_directives=DIRECTIVES,
+            build_dir="build/cython",
+        )
+        super().finalize_options()
+
+
+setup(ext_modules=[extension(source) for source in SOURCES], cmdclass={"build_ext": BuildNative})

@@ -1,6 +1,6 @@
 # The chunked coding (RFC 9112 section 7.1): a decoder that can stop at any byte and go on.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef enum:
     PIECE = 2   # `piece` holds body bytes; call again with what is left

@@ -1,6 +1,6 @@
 # HTTP/1 request heads: the one parser. Spans into the caller's bytes, no Python objects, no allocation, no GIL.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
     MORE = 0    # the bytes end inside the head
@@ -20,7 +20,8 @@ cdef enum:      # Facts.flags: what the header section says, before it is held a
     SAYS_CLOSE = 16         # Connection lists `close`
     SAYS_KEEP_ALIVE = 32    # Connection lists `keep-alive`
     SAYS_UPGRADE = 64       # Connection lists `upgrade`
-    EXPECTS_CONTINUE = 128  # Expect is exactly `100-continue`, once
+    EXPECTS_CONTINUE = 128  # Expect is exactly `100-continue`, once (HTTP/1.0 cannot ask for it: hold it against the version)
+    EXPECTS_OTHER = 256     # Expect is anything else; check_head refuses it on HTTP/1.1
 
 cdef struct Span:
     uint32_t start
@@ -40,14 +41,14 @@ cdef struct Facts:
     int64_t content_length  # -1 when absent
     uint32_t flags
     Span host               # the Host value, relative to the start of the header section
-    int fault               # 0, or the first fault that is a matter of whole fields (two Hosts, a bad Expect, …)
+    int fault               # 0, or the first fault that is a matter of whole fields (two Hosts, a bad length, …)
 
 cdef struct Head:
     # the request line
     Span method
     Span target             # as sent
     Span authority          # of an absolute-form or authority-form target
-    Span path               # still percent-encoded
+    Span path               # still percent-encoded; empty for `*` and for an absolute form that ends at its authority
     Span query              # without the `?`
     int form
     int version             # 10 or 11
@@ -61,6 +62,7 @@ cdef struct Head:
     uint32_t resume_line
     uint32_t resume_byte
     uint32_t resume_count
+    uint64_t steps          # octets looked at so far: a test holds it to a small multiple of the head's size
 
 # Reads the request line (and one empty line before it). DONE sets everything up to section_start.
 cdef int parse_request_line(const uint8_t* data, uint32_t size, const Limits* limits, Head* head) noexcept nogil
@@ -68,7 +70,9 @@ cdef int parse_request_line(const uint8_t* data, uint32_t size, const Limits* li
 # Reads the header section from head.section_start into `fields` (room for limits.fields) and head.facts, head.count, head.end.
 cdef int parse_section(const uint8_t* data, uint32_t size, const Limits* limits, Head* head, Field* fields) noexcept nogil
 
-# Both, and goes on where it stopped: call it again with the same bytes and more behind them. `head` starts zeroed.
+# Both, and goes on where it stopped: call it again with the same bytes and more behind them. `head` starts zeroed; `fields` need
+# not keep its contents between the calls. A head that ends inside its limits is never longer than
+# request_line + section + 4 octets, so a buffer of that size always leads to DONE or a fault.
 cdef int parse_head(const uint8_t* data, uint32_t size, const Limits* limits, Head* head, Field* fields) noexcept nogil
 
 # Holds the facts against the request line: Host, framing, version, target. 0 or a fault.

@@ -1,0 +1,22 @@
+"""Pronghorn: an HTTP server for Python web applications that needs nothing in front."""
+
+__all__ = ["__version__", "run"]
+
+__version__ = "0.1.0"
+
+
+def run(app: str, **settings: object) -> int:
+    """Serve `app` as the command `pronghorn` does, until a signal stops the server; returns the exit status.
+
+    `app` is written as on the command line (`"module:attribute"`). The other settings go by their names in
+    docs/settings.md (`workers=2, bind="127.0.0.1:8000", timeout="30s"`), and `config` names a file. They win over the
+    environment and over configuration files, which are read as well. Must be called in the main thread, as it
+    installs signal handlers.
+
+    Raises errors.SettingsError with one line for each setting that is unknown or wrong, errors.AppLoadError and
+    errors.ListenError as the command would report them.
+    """
+    # Whoever imports pronghorn for its version or its errors does not pay for a server.
+    from pronghorn.cli.serve import serve_app  # noqa: PLC0415
+
+    return serve_app(app, settings)

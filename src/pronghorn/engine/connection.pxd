@@ -1,0 +1,85 @@
+# A connection, the bytes it still has to send, and the deadline it waits for.
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from pronghorn.engine.posix cimport sockaddr_storage
+from pronghorn.wire.buffer cimport Buffer
+from pronghorn.wire.http1 cimport Head
+
+cdef enum:          # Connection.state
+    READING = 0     # between requests, or inside a head
+    READING_BODY = 1
+    QUEUED = 2      # a complete request waits for a thread
+    RUNNING = 3     # a thread owns it
+    SENDING = 4     # the rest of a response drains; the next request waits
+    LINGERING = 5   # we have said our last word and wait for the peer's end
+    CLOSED = 6
+
+cdef enum:          # Connection.armed
+    NO_DEADLINE = 0
+    IDLE = 1        # the next request's first byte
+    HEAD = 2        # the end of a head that has begun
+    BODY = 3        # the next byte of a body
+    SEND = 4        # the peer taking some of what we send
+    LINGER = 5
+    DEADLINES = 6
+
+
+cdef class FileSlice:
+    """A run of bytes of an open file that is still to be sent. Owns its descriptor."""
+    cdef int fd
+    cdef long offset
+    cdef uint64_t left
+
+
+cdef class Connection:
+    cdef int fd
+    cdef uint32_t serial            # tells a stale event of a descriptor that was closed and given out again
+    cdef int listener
+    cdef uint8_t state
+    cdef uint8_t armed
+    cdef uint32_t interest          # the events epoll reports for it; 0: it is not registered
+    cdef bint broken                # the peer is gone: what is written from now on goes nowhere
+    cdef bint closing               # close when everything is sent
+    cdef bint lingering             # and wait for the peer's end before
+    cdef bint trusted               # a peer whose forwarding headers count
+    cdef uint32_t served            # requests so far
+    cdef uint32_t cache_slot        # where this peer's header section was last found
+    # the deadline: a link of the queue of its kind
+    cdef uint64_t deadline_ns
+    cdef void* before
+    cdef void* behind
+    # what has arrived and is not used yet
+    cdef Buffer received
+    cdef Head* partial              # where reading an unfinished head goes on
+    cdef object exchange            # the request that is read, queued or run
+    # what has not been sent yet
+    cdef list outbox                # bytes and FileSlice
+    cdef size_t outbox_start        # bytes of its first item already sent
+    cdef uint64_t outbox_size
+    cdef uint64_t lingered          # bytes thrown away while lingering
+    cdef str address
+    cdef str port
+
+    cdef int put(self, bytes data, size_t start) except -1
+    cdef int put_copy(self, const char* data, size_t size) except -1
+    cdef int put_file(self, int fd, long offset, uint64_t size) except -1
+    # Sends as much as the peer takes. 0: all gone; 1: the peer is slow; -1: the peer is gone (`broken` is set).
+    cdef int drain(self) except -2
+    cdef void forget_outbox(self)
+    cdef void reset_on_close(self)
+    cdef int _drain_bytes(self, bytes data, int flags) except -2
+    cdef int _drain_file(self, FileSlice piece) except -2
+
+
+cdef struct DeadlineQueue:          # connections in the order of their deadlines
+    void* first
+    void* last
+    uint64_t duration_ns
+
+
+cdef void arm(Connection connection, int kind, DeadlineQueue* queues, uint64_t now) noexcept
+cdef void disarm(Connection connection, DeadlineQueue* queues) noexcept
+
+cdef str format_address(const sockaddr_storage* address)
+cdef int port_number(const sockaddr_storage* address) noexcept nogil

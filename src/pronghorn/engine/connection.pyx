@@ -1,0 +1,221 @@
+"""A connection: what it has received, what it still has to send, when it must have moved on."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free
+
+from pronghorn.engine.linux cimport sendfile
+from pronghorn.engine.posix cimport (
+    AF_INET,
+    AF_INET6,
+    MSG_MORE,
+    MSG_NOSIGNAL,
+    SO_LINGER,
+    SOL_SOCKET,
+    close,
+    dup,
+    in6_addr,
+    inet_ntop,
+    linger,
+    ntohs,
+    send,
+    setsockopt,
+    sockaddr_in,
+    sockaddr_in6,
+    sockaddr_storage,
+)
+from pronghorn.wire.buffer cimport release
+
+cdef enum:
+    SENDFILE_PIECE = 1 << 20
+    SENDFILE_TURN = 4           # pieces a turn: a peer that reads at memory speed must not keep the loop to itself
+
+
+@cython.final
+cdef class FileSlice:
+    def __dealloc__(self):
+        close(self.fd)
+
+
+@cython.final
+@cython.freelist(256)
+@cython.no_gc
+cdef class Connection:
+    """One peer. It belongs to the loop or to exactly one thread, which `state` says."""
+
+    def __cinit__(self):
+        self.fd = -1
+
+    def __dealloc__(self):
+        release(&self.received)
+        free(self.partial)
+
+    def __repr__(self):
+        names = ("reading", "reading body", "queued", "running", "sending", "lingering", "closed")
+        return (
+            f"<Connection {self.fd} {self.address}:{self.port} {names[self.state]} "
+            f"received {self.received.size} unsent {self.outbox_size} served {self.served}>"
+        )
+
+    cdef int put(self, bytes data, size_t start) except -1:
+        """Queues `data` from `start` on, without copying it."""
+        if self.outbox is None:
+            self.outbox = []
+        if not self.outbox:
+            self.outbox_start = start
+        elif start:
+            data = data[start:]
+            start = 0
+        self.outbox.append(data)
+        self.outbox_size += <uint64_t>PyBytes_GET_SIZE(data) - start
+        return 0
+
+    cdef int put_copy(self, const char* data, size_t size) except -1:
+        return self.put(PyBytes_FromStringAndSize(data, <Py_ssize_t>size), 0)
+
+    cdef int put_file(self, int fd, long offset, uint64_t size) except -1:
+        """Queues `size` bytes of a file. The descriptor is duplicated: the application closes its own."""
+        cdef int own = dup(fd)
+        if own < 0:
+            raise OSError(errno, "cannot duplicate the descriptor of a file that is sent")
+        cdef FileSlice piece = FileSlice.__new__(FileSlice)
+        piece.fd = own
+        piece.offset = offset
+        piece.left = size
+        if self.outbox is None:
+            self.outbox = []
+        if not self.outbox:
+            self.outbox_start = 0
+        self.outbox.append(piece)
+        self.outbox_size += size
+        return 0
+
+    cdef int drain(self) except -2:
+        cdef Py_ssize_t done = 0, count = len(self.outbox) if self.outbox is not None else 0
+        cdef int result = 0
+        while done < count and result == 0:
+            item = self.outbox[done]
+            if isinstance(item, FileSlice):
+                result = self._drain_file(<FileSlice>item)
+            else:
+                result = self._drain_bytes(<bytes>item, MSG_NOSIGNAL | (MSG_MORE if done + 1 < count else 0))
+            if result == 0:
+                done += 1
+                self.outbox_start = 0
+        if result < 0:
+            self.broken = True
+            self.forget_outbox()
+        elif done == count:
+            self.forget_outbox()
+        elif done:
+            del self.outbox[:done]
+        return result
+
+    cdef int _drain_bytes(self, bytes data, int flags) except -2:
+        cdef size_t size = <size_t>PyBytes_GET_SIZE(data)
+        cdef ssize_t sent
+        while self.outbox_start < size:
+            sent = send(self.fd, PyBytes_AS_STRING(data) + self.outbox_start, size - self.outbox_start, flags)
+            if sent < 0:
+                if errno == EINTR:
+                    continue
+                return 1 if errno == EAGAIN else -1
+            self.outbox_start += <size_t>sent
+            self.outbox_size -= <uint64_t>sent
+        return 0
+
+    cdef int _drain_file(self, FileSlice piece) except -2:
+        cdef ssize_t sent
+        cdef int pieces = 0
+        while piece.left:
+            if pieces == SENDFILE_TURN:
+                return 1
+            pieces += 1
+            sent = sendfile(self.fd, piece.fd, &piece.offset, min(piece.left, <uint64_t>SENDFILE_PIECE))
+            if sent < 0:
+                if errno == EINTR:
+                    continue
+                return 1 if errno == EAGAIN else -1
+            if sent == 0:       # the file is shorter than it was: the peer must not take the rest for complete
+                return -1
+            piece.left -= <uint64_t>sent
+            self.outbox_size -= <uint64_t>sent
+        return 0
+
+    cdef void forget_outbox(self):
+        self.outbox = None
+        self.outbox_start = 0
+        self.outbox_size = 0
+
+    cdef void reset_on_close(self):
+        """Makes close() a reset: the peer must not take the bytes it has for a whole body."""
+        cdef linger hard
+        hard.l_onoff = 1
+        hard.l_linger = 0
+        setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+
+
+# The queues hold borrowed pointers: a connection is disarmed before the loop's table lets go of it.
+
+cdef void disarm(Connection connection, DeadlineQueue* queues) noexcept:
+    if connection.armed == NO_DEADLINE:
+        return
+    cdef DeadlineQueue* queue = &queues[connection.armed]
+    if connection.before == NULL:
+        queue.first = connection.behind
+    else:
+        (<Connection>connection.before).behind = connection.behind
+    if connection.behind == NULL:
+        queue.last = connection.before
+    else:
+        (<Connection>connection.behind).before = connection.before
+    connection.before = NULL
+    connection.behind = NULL
+    connection.armed = NO_DEADLINE
+
+
+cdef void arm(Connection connection, int kind, DeadlineQueue* queues, uint64_t now) noexcept:
+    """Puts the connection at the end of its kind's queue: every kind has one duration, so the order is that of the deadlines."""
+    cdef DeadlineQueue* queue = &queues[kind]
+    connection.deadline_ns = now + queue.duration_ns
+    if connection.armed == kind and connection.behind == NULL:
+        return
+    disarm(connection, queues)
+    connection.armed = <unsigned char>kind
+    connection.before = queue.last
+    if queue.last == NULL:
+        queue.first = <void*>connection
+    else:
+        (<Connection>queue.last).behind = <void*>connection
+    queue.last = <void*>connection
+
+
+cdef int port_number(const sockaddr_storage* address) noexcept nogil:
+    if address.ss_family == AF_INET:
+        return ntohs((<const sockaddr_in*>address).sin_port)
+    if address.ss_family == AF_INET6:
+        return ntohs((<const sockaddr_in6*>address).sin6_port)
+    return -1
+
+
+cdef str format_address(const sockaddr_storage* address):
+    """The peer's address as REMOTE_ADDR shows it; a unix socket's peer has none."""
+    cdef char text[64]
+    cdef const in6_addr* six
+    cdef int i
+    cdef bint mapped = True
+    if address.ss_family == AF_INET:
+        inet_ntop(AF_INET, &(<const sockaddr_in*>address).sin_addr, text, sizeof(text))
+    elif address.ss_family == AF_INET6:
+        six = &(<const sockaddr_in6*>address).sin6_addr
+        for i in range(12):
+            mapped = mapped and six.s6_addr[i] == (0xFF if i >= 10 else 0)
+        if mapped:      # an IPv4 peer of a dual-stack socket is known by its IPv4 address everywhere else
+            inet_ntop(AF_INET, &six.s6_addr[12], text, sizeof(text))
+        else:
+            inet_ntop(AF_INET6, six, text, sizeof(text))
+    else:
+        return ""
+    return text.decode("ascii")

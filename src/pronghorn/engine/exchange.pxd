@@ -1,0 +1,96 @@
+# One request and its answer, the thread that works on it, and the seams between the loop and what answers requests.
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from pronghorn.engine.connection cimport Connection
+from pronghorn.engine.spool cimport Body
+from pronghorn.wire.buffer cimport Buffer
+from pronghorn.wire.framing cimport Chunked
+from pronghorn.wire.response cimport Verdict
+
+
+cdef class PoolThread:
+    """What one pool thread owns: its seat, and the buffers it reads into and renders into."""
+    cdef readonly int seat
+    cdef uint64_t ticket        # of the call it is in; 0 outside
+    cdef bint lost              # it has lost the baton
+    cdef Connection connection  # whose bytes stand in `out`
+    cdef Buffer out             # responses not sent yet
+    cdef Buffer head            # the head that start_response rendered
+    cdef uint8_t* incoming
+    cdef object thread          # the threading.Thread
+    cdef object ident
+
+
+cdef class Host:
+    """What an exchange needs from the loop that carries it."""
+    cdef object log             # logging.Logger
+    cdef object access          # AccessLog or None
+    cdef readonly bint draining
+    cdef bint persistent        # connections may be kept alive at all
+    cdef size_t high_water
+
+    # The peer lags: waits on this thread, without the baton, until it has caught up or is gone.
+    cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1
+
+
+cdef class Exchange:
+    cdef Connection connection
+    cdef Host host
+    cdef PoolThread thread
+    cdef readonly dict environ
+    cdef Body body
+    # the request
+    cdef bint is_head
+    cdef bint http10
+    cdef bint keep_alive
+    cdef bint peer_closes           # the peer said that this is its last request
+    cdef bint expects_continue
+    cdef bint has_chunks            # the request body is chunked
+    cdef Chunked chunked
+    cdef uint64_t body_left         # octets of a body of known length still to come
+    cdef uint64_t began_ns
+    cdef double began
+    cdef uint64_t queued_ns
+    cdef uint64_t called_ns         # when the application was called
+    cdef int route                  # slot of the loop's route table, -1 unknown
+    # the response
+    cdef bint started               # start_response was called
+    cdef bint head_sent
+    cdef bint ended
+    cdef bint bodyless              # HEAD, 204, 205, 304: what the application yields is dropped
+    cdef bint sends_chunks
+    cdef bint warned
+    cdef bint abandoned             # answered by somebody else (its deadline passed): what the application says goes nowhere
+    cdef Verdict verdict
+    cdef str status
+    cdef list headers
+    cdef int64_t sent               # octets of body
+
+    cdef int begin(self, str status, list headers) except -1
+    cdef int send_head(self, int64_t known_length) except -1
+    cdef int write_body(self, bytes data) except -1
+    cdef int send_file(self, int fd, long offset, int64_t size) except -1
+    cdef int flush(self) except -1
+    cdef int end(self) except -1
+    cdef int fail(self) except -1
+    cdef int answer(self, str status, str text, list headers) except -1
+    cdef int _put(self, bytes data, size_t size) except -1
+    cdef object warn(self, text, value)
+
+
+cdef class Handler:
+    """What answers requests: reads heads into exchanges, and runs them."""
+
+    # Reads a head at the start of `data`. DONE: `self.exchange` is the new one and `self.used` the length of its head;
+    # MORE; or a fault of wire.faults.
+    cdef Exchange exchange
+    cdef uint32_t used
+    cdef int read_head(self, Host host, Connection connection, const uint8_t* data, uint32_t size) except? -9999
+    # A new connection: notes what the handler wants to know of every peer.
+    cdef int welcome(self, Connection connection) except -1
+    # Calls the application and sends its response. Never raises for the application's faults.
+    cdef int run(self, Exchange exchange) except -1
+
+# Sends what stands in thread.out to its connection; the rest waits in the connection's outbox.
+cdef int flush_out(PoolThread thread, Connection connection) except -1

@@ -1,0 +1,261 @@
+"""One request and its answer: the one response writer, for every kind of application and every runtime.
+
+The framing of a response is decided once, in `send_head`, from RFC 9112 section 6: a status without a body has none; a length that
+is known is said; an HTTP/1.1 peer gets chunks; an HTTP/1.0 peer reads until the close.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport int64_t
+from libc.stdio cimport snprintf
+from libc.stdlib cimport free, malloc
+
+from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, send, writev
+from pronghorn.wire.buffer cimport append, discard_front, release
+from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
+
+cdef enum:
+    SMALL_BODY = 16 * 1024      # copying this much costs less than a second piece in writev
+    OUT_ENOUGH = 64 * 1024      # pipelined responses leave together until there is this much
+
+
+@cython.final
+cdef class PoolThread:
+    def __cinit__(self, int seat, size_t incoming):
+        self.seat = seat
+        self.incoming = <uint8_t*>malloc(incoming)
+        if self.incoming == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.incoming)
+        release(&self.out)
+        release(&self.head)
+
+    def __repr__(self):
+        return f"<PoolThread {self.seat} {'in the application' if self.ticket else 'outside'} {self.connection!r}>"
+
+
+cdef class Host:
+    cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
+        raise NotImplementedError
+
+
+cdef class Handler:
+    cdef int read_head(self, Host host, Connection connection, const uint8_t* data, uint32_t size) except? -9999:
+        raise NotImplementedError
+
+    cdef int welcome(self, Connection connection) except -1:
+        return 0
+
+    cdef int run(self, Exchange exchange) except -1:
+        raise NotImplementedError
+
+
+cdef int flush_out(PoolThread thread, Connection connection) except -1:
+    cdef size_t done = 0
+    cdef ssize_t sent
+    if thread.out.size == 0:
+        return 0
+    if not connection.broken and connection.outbox is None:
+        while done < thread.out.size:
+            sent = send(connection.fd, thread.out.data + done, thread.out.size - done, MSG_NOSIGNAL)
+            if sent >= 0:
+                done += <size_t>sent
+            elif errno == EAGAIN:
+                break
+            elif errno != EINTR:
+                connection.broken = True
+                break
+    if done < thread.out.size and not connection.broken:
+        connection.put_copy(thread.out.data + done, thread.out.size - done)
+    thread.out.size = 0
+    return 0
+
+
+cdef class Exchange:
+    """One request and its answer."""
+
+    def __repr__(self):
+        where = "ended" if self.ended else "answering" if self.head_sent else "waiting for the application"
+        return f"<Exchange {self.environ.get('REQUEST_METHOD')} {self.environ.get('RAW_URI')} {where} on {self.connection!r}>"
+
+    cdef int begin(self, str status, list headers) except -1:
+        """Takes status and headers; renders them now so that the application hears of its mistakes while it can still act."""
+        self.thread.head.size = 0
+        self.started = False
+        render_head(&self.thread.head, status, headers, &self.verdict)
+        self.status = status
+        self.headers = headers
+        self.started = True
+        return 0
+
+    cdef int send_head(self, int64_t known_length) except -1:
+        """Puts the head out. `known_length`: octets of the whole body, -1 when only its end will tell."""
+        cdef Buffer* out = &self.thread.out
+        cdef int status = self.verdict.status
+        cdef int64_t length = self.verdict.content_length
+        if length < 0:
+            length = known_length
+        self.head_sent = True
+        if append(out, self.thread.head.data, self.thread.head.size) < 0:
+            raise MemoryError
+        if status == 204 or status == 304:
+            self.bodyless = True
+            # RFC 9110 section 8.6: no Content-Length in a 204; in a 304 only the one a 200 would have had, which the application knows.
+            if status == 304 and self.verdict.content_length >= 0:
+                append_length(out, self.verdict.content_length)
+        elif status == 205:
+            self.bodyless = True
+            append_length(out, 0)
+        elif self.is_head:
+            self.bodyless = True
+            # An application that skips the body of a HEAD does not thereby say that a GET would have an empty one.
+            if length > 0 or self.verdict.content_length == 0:
+                append_length(out, length)
+        elif length >= 0:
+            append_length(out, length)
+        elif self.http10:
+            self.keep_alive = False
+        else:
+            self.sends_chunks = True
+            append_text(out, b"Transfer-Encoding: chunked\r\n")
+        if self.verdict.flags & SAID_CLOSE or self.host.draining or not self.host.persistent:
+            self.keep_alive = False
+        if not self.keep_alive:
+            append_text(out, b"Connection: close\r\n")
+        elif self.http10:
+            append_text(out, b"Connection: keep-alive\r\n")
+        append_standard(out, &self.verdict)
+        append_text(out, b"\r\n")
+        return 0
+
+    cdef int write_body(self, bytes data) except -1:
+        """Puts a piece of the body out, framed; what goes beyond a promised Content-Length is cut."""
+        cdef size_t size = <size_t>PyBytes_GET_SIZE(data)
+        cdef char line[24]
+        if size == 0 or self.abandoned:
+            return 0
+        if self.bodyless:
+            if not self.is_head:
+                self.warn("a %s response has no body: what the application sent is dropped", self.status)
+            return 0
+        if self.verdict.content_length >= 0 and self.sent + <int64_t>size > self.verdict.content_length:
+            self.warn("the response is longer than its Content-Length %s: the rest is cut", self.verdict.content_length)
+            size = <size_t>(self.verdict.content_length - self.sent)
+            if size == 0:
+                return 0
+            data = data[:size]
+        self.sent += <int64_t>size
+        if self.sends_chunks:
+            if append(&self.thread.out, line, <size_t>snprintf(line, sizeof(line), "%zx\r\n", size)) < 0:
+                raise MemoryError
+        self._put(data, size)
+        if self.sends_chunks:
+            append_text(&self.thread.out, b"\r\n")
+        return 0
+
+    cdef int _put(self, bytes data, size_t size) except -1:
+        """Body bytes behind what stands in `out`: a small piece by copy, a large one by reference."""
+        cdef Buffer* out = &self.thread.out
+        cdef Connection connection = self.connection
+        cdef iovec parts[2]
+        cdef ssize_t sent
+        cdef size_t head = out.size
+        if size <= SMALL_BODY and out.size + size <= OUT_ENOUGH:
+            if append(out, PyBytes_AS_STRING(data), size) < 0:
+                raise MemoryError
+            return 0
+        if connection.outbox is not None or connection.broken:
+            flush_out(self.thread, connection)
+            if not connection.broken:
+                connection.put(data, 0)
+            return 0
+        parts[0].iov_base = out.data
+        parts[0].iov_len = head
+        parts[1].iov_base = PyBytes_AS_STRING(data)
+        parts[1].iov_len = size
+        sent = writev(connection.fd, parts, 2)
+        while sent < 0 and errno == EINTR:
+            sent = writev(connection.fd, parts, 2)
+        if sent < 0 and errno == EAGAIN:
+            sent = 0
+        if sent < 0:
+            connection.broken = True
+            out.size = 0
+        elif <size_t>sent < head:
+            discard_front(out, <size_t>sent)
+            connection.put_copy(out.data, out.size)
+            out.size = 0
+            connection.put(data, 0)
+        else:
+            out.size = 0
+            if <size_t>sent < head + size:
+                connection.put(data, <size_t>sent - head)
+        return 0
+
+    cdef int send_file(self, int fd, long offset, int64_t size) except -1:
+        """Puts `size` octets of a file out by sendfile; the loop sends what the peer does not take now."""
+        if size <= 0 or self.bodyless or self.abandoned:
+            return 0
+        if self.verdict.content_length >= 0 and self.sent + size > self.verdict.content_length:
+            self.warn("the file is longer than the Content-Length %s: the rest is cut", self.verdict.content_length)
+            size = self.verdict.content_length - self.sent
+        self.flush()
+        self.sent += size
+        if not self.connection.broken:
+            self.connection.put_file(fd, offset, <uint64_t>size)
+            self.connection.drain()
+        return 0
+
+    cdef int flush(self) except -1:
+        """Sends what was put out, and waits while the peer lags by more than the high-water mark."""
+        flush_out(self.thread, self.connection)
+        if self.connection.outbox_size > self.host.high_water and not self.connection.broken and not self.abandoned:
+            self.host.wait_for_peer(self.thread, self.connection)
+        return 0
+
+    cdef int end(self) except -1:
+        """The application has said all it had to say."""
+        if self.ended:
+            return 0
+        if not self.head_sent:
+            self.send_head(0)
+        self.ended = True
+        if self.sends_chunks:
+            append_text(&self.thread.out, b"0\r\n\r\n")
+        elif not self.bodyless and 0 <= self.sent < self.verdict.content_length and not self.connection.broken:
+            self.warn("the response is shorter than its Content-Length %s: closing", self.verdict.content_length)
+            self.keep_alive = False
+        return 0
+
+    cdef int fail(self) except -1:
+        """The application failed: a 500 if it can still be said, else the connection is cut so that the peer can tell."""
+        if self.ended or self.abandoned:
+            return 0
+        if not self.head_sent:
+            self.answer("500 Internal Server Error", "Internal Server Error", [])
+            return 0
+        self.ended = True
+        self.keep_alive = False
+        flush_out(self.thread, self.connection)
+        if not self.sends_chunks and self.verdict.content_length < 0:
+            self.connection.reset_on_close()     # the end of the bytes would look like the end of the body
+        return 0
+
+    cdef int answer(self, str status, str text, list headers) except -1:
+        """A whole plain-text response of the server's own."""
+        cdef bytes body = text.encode() + b"\n"
+        self.begin(status, [("Content-Type", "text/plain; charset=utf-8"), *headers])
+        self.send_head(PyBytes_GET_SIZE(body))
+        self.write_body(body)
+        return self.end()
+
+    cdef object warn(self, text, value):
+        """Once a request, to the error log."""
+        if not self.warned:
+            self.warned = True
+            self.host.log.warning(
+                "%s %s: " + text, self.environ.get("REQUEST_METHOD"), self.environ.get("RAW_URI"), value
+            )

@@ -1,0 +1,22 @@
+# A request body: in memory while it is small, in an unlinked temporary file beyond.
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+from pronghorn.wire.buffer cimport Buffer
+
+
+cdef class Body:
+    cdef Buffer memory
+    cdef size_t position
+    cdef object file            # the temporary file once the body has outgrown memory
+    cdef int fd
+    cdef readonly uint64_t size
+
+    # While the body arrives. Raises OSError when the spool cannot take it (a full disk).
+    cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, object directory) except -1
+    # The body is complete: reading starts at its beginning.
+    cdef int rewind(self) except -1
+    # The request is over: gives memory and disk space back, whoever still holds the object.
+    cdef int dispose(self) except -1
+    cdef int _write(self, const uint8_t* data, size_t size) except -1
+    cdef object _take(self, size_t count)

@@ -1,0 +1,142 @@
+"""A request body, collected by the loop and read by the application as `wsgi.input`."""
+
+import os
+import tempfile
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.errno cimport EINTR, errno
+from libc.string cimport memchr
+
+from pronghorn.engine.posix cimport write
+from pronghorn.wire.buffer cimport append, release
+
+
+@cython.final
+cdef class Body:
+    """A complete request body as a binary file: `read`, `readline`, `readlines`, iteration (PEP 3333, "Input and Error Streams").
+
+    Reading never waits: the body has arrived before the application is called. At its end every read returns b"".
+    """
+
+    def __cinit__(self):
+        self.fd = -1
+
+    def __dealloc__(self):
+        release(&self.memory)
+
+    cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, object directory) except -1:
+        if self.file is None and self.memory.size + size > in_memory:
+            # TemporaryFile has no name on a file system that knows O_TMPFILE, and loses it at once elsewhere: nothing to clean up.
+            self.file = tempfile.TemporaryFile(prefix="pronghorn-", dir=directory)
+            self.fd = self.file.fileno()
+            self._write(<const uint8_t*>self.memory.data, self.memory.size)
+            release(&self.memory)
+        if self.file is not None:
+            self._write(data, size)
+        elif append(&self.memory, data, size) < 0:
+            raise MemoryError("no memory for a request body")
+        self.size += size
+        return 0
+
+    cdef int _write(self, const uint8_t* data, size_t size) except -1:
+        cdef ssize_t done
+        while size:
+            done = write(self.fd, data, size)
+            if done < 0:
+                if errno == EINTR:
+                    continue
+                raise OSError(errno, os.strerror(errno), "the spool file of a request body")
+            data += done
+            size -= <size_t>done
+        return 0
+
+    cdef int rewind(self) except -1:
+        if self.file is not None:
+            self.file.seek(0)
+        return 0
+
+    cdef int dispose(self) except -1:
+        if self.file is not None:
+            self.file.close()
+        release(&self.memory)
+        self.position = 0
+        return 0
+
+    cdef object _take(self, size_t count):
+        """The next `count` bytes in memory, or what is left of them."""
+        cdef size_t left = self.memory.size - self.position
+        if count > left:
+            count = left
+        piece = PyBytes_FromStringAndSize(self.memory.data + self.position, <Py_ssize_t>count)
+        self.position += count
+        return piece
+
+    def read(self, size=-1):
+        """Up to `size` bytes; all that is left when `size` is negative or None."""
+        if self.file is not None:
+            return self.file.read(-1 if size is None else size)
+        cdef Py_ssize_t count = -1 if size is None else size
+        return self._take(<size_t>-1 if count < 0 else <size_t>count)
+
+    def read1(self, size=-1):
+        """Like `read`: everything is there already."""
+        return self.read(size)
+
+    def readinto(self, buffer):
+        """Fills `buffer` as far as the body goes; returns how many bytes that was."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def readline(self, size=-1):
+        """The next line with its end, at most `size` bytes of it."""
+        if self.file is not None:
+            return self.file.readline(-1 if size is None else size)
+        cdef Py_ssize_t limit = -1 if size is None else size
+        cdef size_t left = self.memory.size - self.position
+        cdef const char* start = self.memory.data + self.position
+        cdef const char* found
+        if left == 0:
+            return b""
+        if limit >= 0 and <size_t>limit < left:
+            left = <size_t>limit
+        found = <const char*>memchr(start, c"\n", left)
+        return self._take(left if found == NULL else <size_t>(found - start) + 1)
+
+    def readlines(self, hint=-1):
+        """The lines that are left; stops after `hint` bytes when it is positive."""
+        lines = []
+        total = 0
+        limit = -1 if hint is None else hint
+        while line := self.readline():
+            lines.append(line)
+            total += len(line)
+            if 0 < limit <= total:
+                break
+        return lines
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def seekable(self):
+        return False
+
+    def readable(self):
+        return True
+
+    def writable(self):
+        return False
+
+    def close(self):
+        """Does nothing: the server owns the stream (PEP 3333), and drops it with the request."""
+
+    def __repr__(self):
+        return f"<Body of {self.size} bytes in {'memory' if self.file is None else 'a file'}>"

@@ -1,0 +1,94 @@
+"""The tree of errors: everything this package raises on purpose.
+
+    PronghornError
+    ├── StartError            the command cannot go on; `exit_status` says how it ends
+    │   ├── ListenError       an address cannot be bound or listened on            exit status 1
+    │   ├── SettingsError     settings are unknown, malformed or contradictory     exit status 2
+    │   └── AppLoadError      the application cannot be found, imported or called  exit status 3
+    ├── PeerError             a peer broke the protocol; carries the response it gets
+    └── RequestTimeout        raised inside an application call that is past its deadline
+
+A room translates what its libraries raise into these at its boundary, so that a caller never needs to know which
+library a room uses.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "AppLoadError",
+    "ListenError",
+    "PeerError",
+    "PronghornError",
+    "RequestTimeout",
+    "SettingsError",
+    "StartError",
+]
+
+
+class PronghornError(Exception):
+    """The root: `except PronghornError` catches what this package raises on purpose and nothing else."""
+
+
+class StartError(PronghornError):
+    """The server cannot start, and the reason is one the user can remove.
+
+    Its message is shown to the user as it is, without a traceback: it names the thing, where it came from, and the
+    remedy.
+    """
+
+    exit_status: ClassVar[int] = 1
+
+
+class ListenError(StartError):
+    """An address cannot be bound or listened on: in use, not permitted, not ours."""
+
+    exit_status = 1
+
+
+class SettingsError(StartError):
+    """One or more settings are unknown, malformed or contradict each other.
+
+    `problems` holds one line for each, with its origin; all are reported at once, because a user who repairs a
+    configuration one message at a time restarts the server once for every mistake.
+    """
+
+    exit_status = 2
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class AppLoadError(StartError):
+    """The application cannot be found, imported or called.
+
+    `trace` is the traceback of the application's own import as text, or empty where the message says it all
+    (no such module, no such attribute, not callable).
+    """
+
+    exit_status = 3
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+class PeerError(PronghornError):
+    """A peer sent what the protocol or a limit forbids. The connection gets one response and is closed.
+
+    `status` and `reason` make the response's status line; `detail` is for the debug log and for the developer of a
+    client, and never holds bytes the peer sent (they could forge a log line).
+    """
+
+    def __init__(self, status: int, reason: str, detail: str) -> None:
+        super().__init__(status, reason, detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason}: {self.detail}"
+
+
+class RequestTimeout(PronghornError):
+    """Raised in the application's thread when its request is older than the `timeout` setting."""

@@ -1,0 +1,110 @@
+"""The error log: a logger whose lines look like Gunicorn's and which can neither stop nor break the server."""
+
+import logging
+import re
+
+from pronghorn.errors import SettingsError
+from pronghorn.observe.sink import Sink
+from pronghorn.observe.stream import ErrorStream
+from pronghorn.options.logs import LogOptions
+
+NAME = "pronghorn.error"
+
+# Rule 32: what a peer sent may stand in a message, so nothing in it may move the cursor or pass for a record of its own. Line
+# feeds stay, because tracebacks have them; the bracket with which a record begins is moved off the margin instead.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+_FORGED_START = re.compile(r"\n(?=\[)")
+
+
+class LineFormatter(logging.Formatter):
+    """`[2026-11-20 22:37:02 +0000] [pid] [INFO] text`, the line that log readers of Gunicorn's know."""
+
+    def __init__(self) -> None:
+        super().__init__("[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s", "%Y-%m-%d %H:%M:%S %z")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text without its last line feed, controls escaped."""
+        return _FORGED_START.sub("\n ", super().format(record)).translate(_CONTROLS)
+
+
+class SinkHandler(logging.Handler):
+    """Writes records to a `Sink`; says how many were lost once it can write again."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self.sink = sink
+        self.setFormatter(LineFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record. A record whose arguments do not fit its text is written with both shown apart."""
+        try:
+            text = self.format(record)
+        except Exception as error:  # noqa: BLE001 - the text is the application's or a bug; a log call must not raise
+            text = self.format(_unformatted(record, error))
+        if self.sink.lost:
+            self._report_loss()
+        self.sink.write(f"{text}\n".encode(errors="backslashreplace"))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Counts instead of printing a traceback to standard error, which is what this handler writes to."""
+        self.sink.lost += 1
+
+    def _report_loss(self) -> None:
+        lost, reason = self.sink.taken_back()
+        notice = loss_notice(lost, self.sink, reason)
+        if not self.sink.write(f"{self.format(notice)}\n".encode(errors="backslashreplace")):
+            # Not written, and itself counted as lost: only the real ones stay.
+            self.sink.lost = lost
+
+
+def loss_notice(lost: int, sink: Sink, reason: str) -> logging.LogRecord:
+    """The record that says how many lines `sink` did not take, and why."""
+    text = f"{lost} log line{'s were' if lost > 1 else ' was'} lost: {sink.name} could not be written ({reason})"
+    return logging.LogRecord(NAME, logging.WARNING, __file__, 0, text, None, None)
+
+
+def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
+    text = f"{record.msg!r} with {record.args!r} ({type(error).__name__}: {error})"
+    return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, text, None, None)
+
+
+def setup(options: LogOptions) -> None:
+    """Points the loggers `pronghorn.error` and below it at `options.errorlog`. Raises SettingsError if it cannot be opened.
+
+    It can be called again; the handler of the call before is closed.
+    """
+    try:
+        sink = Sink(options.errorlog, 2)
+    except OSError as error:
+        raise SettingsError(
+            f"errorlog: {options.errorlog!r} cannot be opened for writing ({error.strerror}); "
+            "name a file this user may write, or - for standard error"
+        ) from error
+    logger = logging.getLogger(NAME)
+    for handler in [handler for handler in logger.handlers if isinstance(handler, SinkHandler)]:
+        logger.removeHandler(handler)
+        handler.sink.close()
+    logger.addHandler(SinkHandler(sink))
+    logger.setLevel(options.loglevel.upper())
+    logger.propagate = False
+
+
+def reopen() -> None:
+    """Opens the error log anew, as USR1 asks after logrotate; says so in the old one when that fails."""
+    for sink in _sinks():
+        try:
+            sink.reopen()
+        except OSError as error:
+            logging.getLogger(NAME).error("error log %s cannot be opened anew: %s", sink.name, error.strerror)
+
+
+def error_stream() -> ErrorStream:
+    """The object for `wsgi.errors`: text written to it goes to the error log's target. Needs `setup` to have been called."""
+    sinks = _sinks()
+    if not sinks:
+        raise RuntimeError("the error log is not set up: call pronghorn.observe.log.setup first")
+    return ErrorStream(sinks[0])
+
+
+def _sinks() -> list[Sink]:
+    return [handler.sink for handler in logging.getLogger(NAME).handlers if isinstance(handler, SinkHandler)]

@@ -1,0 +1,154 @@
+"""Where log lines go: a descriptor that is written to without ever waiting for its reader.
+
+A log is read by something else (a pipe to a collector, a terminal that was stopped with ^S, a disk that fills up), and a server
+that waits for it stops serving. So a line that cannot be written now is dropped and counted, never queued and never raised.
+"""
+
+import os
+import select
+import stat
+import threading
+
+STANDARD = "-"
+
+
+class Sink:
+    """One log file, pipe or terminal, written to in whole lines.
+
+    `target` is a path, or `-` for the standard descriptor `standard` (1 or 2). Raises OSError when a path cannot be opened: the
+    one moment at which somebody can still repair it. Later troubles are counted in `lost`.
+    """
+
+    def __init__(self, target: str, standard: int) -> None:
+        self.target = target
+        self.lost = 0
+        self.reason = ""
+        self._standard = standard
+        # Re-entrant, because a signal handler may log in the middle of a write of its own thread.
+        self._lock = threading.RLock()
+        self._torn = False
+        self._descriptor = -1
+        self._regular = True
+        self._waits = False
+        self.reopen()
+
+    def __repr__(self) -> str:
+        return f"<Sink {self.name} lost={self.lost}>"
+
+    @property
+    def name(self) -> str:
+        """The target as a message shows it."""
+        if self.target != STANDARD:
+            return self.target
+        return "standard output" if self._standard == 1 else "standard error"
+
+    def reopen(self) -> None:
+        """Opens the target anew, as after logrotate moved it. Raises OSError and goes on with the old one when that fails."""
+        descriptor = _open_standard(self._standard) if self.target == STANDARD else _open_path(self.target)
+        with self._lock:
+            old, self._descriptor = self._descriptor, descriptor
+            self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            self._waits = os.get_blocking(descriptor)
+            self._torn = False
+        if old >= 0:
+            os.close(old)
+
+    def close(self) -> None:
+        """Gives the descriptor back; what is written from now on is lost."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+    def write(self, lines: bytes) -> bool:
+        """Writes whole lines (the last byte is a line feed). Says whether all of them were taken; never raises, never waits."""
+        with self._lock:
+            if self._torn:
+                lines = b"\n" + lines
+            return self._write_regular(lines) if self._regular else self._write_pieces(lines)
+
+    def taken_back(self) -> tuple[int, str]:
+        """How many lines were lost since the last call, and why the last of them was."""
+        with self._lock:
+            lost, self.lost = self.lost, 0
+            return lost, self.reason
+
+    def _write_regular(self, lines: bytes) -> bool:
+        # One call for everything: with O_APPEND the kernel keeps the lines of several workers apart.
+        try:
+            written = os.write(self._descriptor, lines)
+        except OSError as error:
+            self._lose(lines, error.strerror or str(error))
+            return False
+        return self._settle(lines, written)
+
+    def _write_pieces(self, lines: bytes) -> bool:
+        # A pipe takes PIPE_BUF octets whole or not at all, and one that polls writable takes them at once (pipe(7)); more could
+        # be torn, or wait.
+        at = 0
+        while at < len(lines):
+            piece = lines[at : _piece_end(lines, at)]
+            try:
+                written = os.write(self._descriptor, piece) if self._takes_piece() else 0
+            except BlockingIOError:
+                written = 0
+            except OSError as error:
+                self._torn = self._torn or lines[at - 1 : at] not in (b"", b"\n")
+                self._lose(lines[at:], error.strerror or str(error))
+                return False
+            at += written
+            if written < len(piece):
+                return self._settle(lines, at)
+        self._torn = False
+        return True
+
+    def _settle(self, lines: bytes, written: int) -> bool:
+        if written:
+            self._torn = lines[written - 1] != 0x0A
+        if written == len(lines):
+            return True
+        # A line that was cut counts as lost: what stands in the file is not the whole of it.
+        self._lose(lines[written:], "it takes no more at present")
+        return False
+
+    def _lose(self, lines: bytes, reason: str) -> None:
+        self.lost += lines.count(b"\n") - lines.startswith(b"\n")
+        self.reason = reason
+
+    def _takes_piece(self) -> bool:
+        if not self._waits:
+            return True
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(0))
+
+
+def _piece_end(lines: bytes, at: int) -> int:
+    """Where the next write ends: behind the last whole line that fits, or inside a line that is longer than a write."""
+    most = at + select.PIPE_BUF
+    if most >= len(lines):
+        return len(lines)
+    end = lines.rfind(b"\n", at, most)
+    return end + 1 if end >= 0 else most
+
+
+def _open_path(path: str) -> int:
+    # O_NONBLOCK: a named pipe that nobody reads fails here and now, where it would wait for ever without.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(path, flags, 0o644)
+
+
+def _open_standard(descriptor: int) -> int:
+    """A descriptor of our own for a standard one, non-blocking where that is possible.
+
+    Several workers write to one pipe, so one that polled it writable can find it full. O_NONBLOCK on the shared description
+    would also be set for the shell and for every neighbour; opened anew through /dev/fd it is ours alone. Sockets and
+    descriptors of another user cannot be opened so, and a regular file must not be: it would lose the shared offset.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        try:
+            return os.open(f"/dev/fd/{descriptor}", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return os.dup(descriptor)
+    return os.dup(descriptor)

@@ -1,0 +1,46 @@
+"""What an application finds as `wsgi.errors`: a text stream into the error log's target, line by line."""
+
+import io
+import threading
+
+from pronghorn.observe.sink import Sink
+
+
+class ErrorStream(io.TextIOBase):
+    """A text stream whose whole lines go to a `Sink`, so that it never waits and never fails (PEP 3333, "wsgi.errors").
+
+    Text without a line feed is kept until its line is complete or `flush` is called, for each thread apart: two requests that
+    print at the same time do not share lines.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+        self._partial = threading.local()
+
+    def __repr__(self) -> str:
+        return f"<ErrorStream to {self._sink!r}>"
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Takes `text`; returns its length. Raises TypeError for anything but a str."""
+        if not isinstance(text, str):
+            raise TypeError(f"wsgi.errors takes str, not {type(text).__name__}")
+        lines, feed, rest = (getattr(self._partial, "text", "") + text).rpartition("\n")
+        self._partial.text = rest
+        if feed:
+            self._send(lines + feed)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what is left of an unfinished line, as a line."""
+        rest = getattr(self._partial, "text", "")
+        if rest:
+            self._partial.text = ""
+            self._send(rest + "\n")
+
+    def _send(self, lines: str) -> None:
+        self._sink.write(lines.encode(errors="backslashreplace"))

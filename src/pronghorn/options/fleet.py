@@ -1,0 +1,92 @@
+"""What can be set about the processes."""
+
+from typing import Annotated
+
+from msgspec import Struct, field
+
+from pronghorn.options.cpus import allowed_cpus
+from pronghorn.options.option import LONGEST, Option, Unit
+
+WORKER_CLASSES = ("threads", "gthread", "sync")
+"""`threads` is ours; the other two are Gunicorn's names for the same engine with many threads and with one."""
+
+
+def check_worker_class(text: str) -> None:
+    """ValueError unless `text` is one of WORKER_CLASSES; says why the other classes of Gunicorn are none."""
+    if text in WORKER_CLASSES:
+        return
+    if "uvicorn" in text.lower() or "asgi" in text.lower():
+        raise ValueError(f"{text!r} is for ASGI applications, which this version does not serve")
+    raise ValueError(f"{text!r} is not available: use {', '.join(WORKER_CLASSES[:-1])} or {WORKER_CLASSES[-1]}")
+
+
+class FleetOptions(Struct, frozen=True, kw_only=True):
+    """The arbiter and its workers."""
+
+    workers: Annotated[
+        int,
+        Option(
+            doc="Worker processes. One per CPU is right for most applications, because each worker has threads too.",
+            flags=("--workers", "-w"),
+            gunicorn="workers",
+            minimum=1,
+            maximum=4096,
+            environment=("WEB_CONCURRENCY",),
+            default_text="the CPUs this process may use (affinity and cgroup quota)",
+        ),
+    ] = field(default_factory=allowed_cpus)
+
+    worker_class: Annotated[
+        str,
+        Option(
+            doc="`threads` and Gunicorn's `gthread` mean the same: `threads` as set. `sync` means one thread per "
+            "worker, unless `threads` is set too.",
+            flags=("--worker-class", "-k"),
+            gunicorn="worker_class",
+            choices=WORKER_CLASSES,
+            check=check_worker_class,
+        ),
+    ] = "threads"
+
+    graceful_timeout: Annotated[
+        float,
+        Option(
+            doc="Time that running requests get to finish when a worker stops; then it is killed.",
+            gunicorn="graceful_timeout",
+            unit=Unit.SECONDS,
+            minimum=0,
+            maximum=LONGEST,
+        ),
+    ] = 30.0
+
+    boot_timeout: Annotated[
+        float,
+        Option(
+            doc="Time that a worker gets to import the application and be ready; then it is killed.",
+            unit=Unit.SECONDS,
+            minimum=1,
+            maximum=LONGEST,
+        ),
+    ] = 60.0
+
+    pidfile: Annotated[
+        str | None,
+        Option(
+            doc="File that holds the arbiter's process id while it runs.",
+            flags=("--pid", "-p"),
+            gunicorn="pidfile",
+            metavar="FILE",
+            default_text="none",
+        ),
+    ] = None
+
+    proc_name: Annotated[
+        str | None,
+        Option(
+            doc="Name of the processes as `ps` and `top` show it.",
+            flags=("--name", "-n"),
+            gunicorn="proc_name",
+            metavar="NAME",
+            default_text="none",
+        ),
+    ] = None

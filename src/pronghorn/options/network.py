@@ -1,0 +1,36 @@
+"""What can be set about the listeners."""
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from pronghorn.options.address import parse_address
+from pronghorn.options.option import Option
+
+
+class NetworkOptions(Struct, frozen=True, kw_only=True):
+    """The sockets the server listens on."""
+
+    bind: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Where to listen: `host:port`, `[::1]:8000`, `:8000` (every IPv4 address), `unix:/path` or `fd://3`. "
+            "May be given several times.",
+            flags=("--bind", "-b"),
+            gunicorn="bind",
+            metavar="ADDRESS",
+            check=parse_address,
+            default_text="`127.0.0.1:8000`, or `0.0.0.0:$PORT` where the environment has `PORT`",
+        ),
+    ] = ("127.0.0.1:8000",)
+
+    backlog: Annotated[
+        int,
+        Option(
+            doc="Connections the kernel may hold for a listener before a worker accepts them. The kernel cuts it to "
+            "`net.core.somaxconn`.",
+            gunicorn="backlog",
+            minimum=1,
+            maximum=65535,
+        ),
+    ] = 2048

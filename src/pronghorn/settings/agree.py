@@ -1,0 +1,33 @@
+"""Whether the settings agree with each other and with the machine."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pronghorn.options.option import Unit
+from pronghorn.settings.units import format_quantity
+
+SYNC = "sync"
+
+
+def single_thread(worker_class: str) -> bool:
+    """Whether the worker class means one thread per worker, as long as nobody says how many."""
+    return worker_class == SYNC
+
+
+def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:
+    """One line for each setting that another one, or a missing directory, leaves without its effect."""
+    head = values["limit_request_head"]
+    for name in ("limit_request_line", "limit_request_field_size"):
+        if values[name] > head:
+            yield (
+                f"{origins[name]}: {name} is more than limit_request_head, {format_quantity(head, Unit.BYTES)} "
+                f"({origins['limit_request_head']}); raise limit_request_head too"
+            )
+    if not values["bind"]:
+        yield f"{origins['bind']}: bind is empty; name an address such as 127.0.0.1:8000"
+    base = cwd / (values["chdir"] or "")
+    for name in ("chdir", "spool_dir"):
+        directory = values[name]
+        if directory is not None and not (base / directory).is_dir():
+            yield f"{origins[name]}: {name}: {directory!r} is not a directory"

@@ -1,0 +1,36 @@
+"""Settings from the environment: `PRONGHORN_<NAME>`, and the names that platforms set."""
+
+import re
+from collections.abc import Mapping
+
+from pronghorn.options.table import TABLE
+from pronghorn.settings.given import REMEDY, Given, Layer, unknown
+
+PREFIX = "PRONGHORN_"
+PORT = "PORT"
+
+SERVICE_LINK = re.compile(r"PRONGHORN_((.+_)?SERVICE_(HOST|PORT(_.+)?)|(.+_)?PORT(_[0-9]+_(TCP|UDP|SCTP)(_.+)?)?)")
+"""What Kubernetes and Docker put into every container beside a service that somebody called "pronghorn"."""
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """The settings in the environment. An empty variable counts as not set, as in most compose files."""
+    layer = Layer()
+    for name, entry in TABLE.items():
+        for variable in entry.environment:
+            if environ.get(variable):
+                layer.given.append(Given(name, environ[variable], f"environment {variable}"))
+                break
+    known = [variable for entry in TABLE.values() for variable in entry.environment if variable.startswith(PREFIX)]
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in known and not SERVICE_LINK.fullmatch(variable):
+            layer.problems.append(f"environment: {unknown(variable, known, REMEDY)}")
+    return layer
+
+
+def read_port(environ: Mapping[str, str]) -> Layer:
+    """The default of `bind` on platforms that say the port in `PORT`. It gives way to every other source."""
+    layer = Layer()
+    if environ.get(PORT):
+        layer.given.append(Given("bind", f"0.0.0.0:{environ[PORT]}", f"environment {PORT}"))
+    return layer

@@ -1,0 +1,31 @@
+"""Which configuration files are read, and in which order."""
+
+from pathlib import Path
+
+from pronghorn.settings.given import Layer
+from pronghorn.settings.python_file import read_python
+from pronghorn.settings.toml_file import read_pyproject, read_toml
+
+FOUND_BY_THEMSELVES = {
+    "gunicorn.conf.py": read_python,
+    "pronghorn.conf.py": read_python,
+    "pyproject.toml": read_pyproject,
+    "pronghorn.toml": read_toml,
+}
+"""Read from the current directory if they are there; a later one wins over an earlier one."""
+
+
+def read_files(cwd: Path, config: str | None) -> list[Layer]:
+    """The settings of the file that `--config` names, or else of those that stand in the current directory."""
+    if config is not None:
+        return [_read_named(cwd, config)]
+    return [read(cwd / name, name) for name, read in FOUND_BY_THEMSELVES.items() if (cwd / name).is_file()]
+
+
+def _read_named(cwd: Path, config: str) -> Layer:
+    # Gunicorn writes file:/path as well.
+    shown = config.removeprefix("file:")
+    path = cwd / shown
+    if path.name == "pyproject.toml":
+        return read_pyproject(path, shown)
+    return read_toml(path, shown) if path.suffix == ".toml" else read_python(path, shown)

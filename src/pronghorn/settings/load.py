@@ -1,0 +1,110 @@
+"""Merging: defaults < files < environment < command line, every value with its origin, every problem at once."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from pronghorn.errors import SettingsError
+from pronghorn.options import Settings
+from pronghorn.options.table import SUBJECTS, TABLE
+from pronghorn.settings.agree import contradictions, single_thread
+from pronghorn.settings.environment import read_environment, read_port
+from pronghorn.settings.files import read_files
+from pronghorn.settings.given import REMEDY, Given, Layer, known_names, setting_name, unknown
+from pronghorn.settings.values import convert
+
+DEFAULT = "default"
+
+
+class Loaded(Struct, frozen=True):
+    """The settings of one server, and where each comes from."""
+
+    settings: Settings
+    origins: dict[str, str]
+    """By the setting's name: `default`, `pronghorn.toml:7`, `environment WEB_CONCURRENCY`, `--workers` and the like."""
+    warnings: tuple[str, ...] = ()
+    """Lines the user should see although the server can start."""
+
+
+def load(
+    arguments: Iterable[Given],
+    environ: Mapping[str, str],
+    cwd: Path,
+    *,
+    config: str | None = None,
+    needs_app: bool = True,
+) -> Loaded:
+    """Read every source and merge them.
+
+    `arguments` is what the command line gives, `config` the file it names (then no other file is read), relative to
+    `cwd`. With the same arguments this may be called again to reload. SettingsError holds one line for each problem
+    of every source, also for a value that another source overrides.
+    """
+    layers = [*read_files(cwd, config), read_environment(environ), Layer(given=list(arguments))]
+    if not any(given.name == "bind" for layer in layers for given in layer.given):
+        layers.insert(0, read_port(environ))
+    problems = [problem for layer in layers for problem in layer.problems]
+    values: dict[str, Any] = {name: entry.default for name, entry in TABLE.items()}
+    origins = dict.fromkeys(TABLE, DEFAULT)
+    for given in (given for layer in layers for given in layer.given):
+        try:
+            values[given.name] = convert(TABLE[given.name], given.value)
+            origins[given.name] = given.origin
+        except ValueError as error:
+            problems.append(f"{given.origin}: {error}")
+    _settle(values, origins, cwd)
+    problems += contradictions(values, origins, cwd)
+    # A source that cannot be read may well be the one that names the application.
+    if needs_app and not values["app"] and not problems:
+        problems.append("no application: name it as in `pronghorn module:attribute`, or set app in pronghorn.toml")
+    if problems:
+        raise SettingsError(*problems)
+    warnings = tuple(warning for layer in layers for warning in layer.warnings)
+    return Loaded(_build(values), origins, warnings)
+
+
+def given_by_program(app: str, settings: Mapping[str, object]) -> tuple[tuple[Given, ...], str | None]:
+    """What a program gives to `pronghorn.run`, and the file that its `config` names.
+
+    SettingsError with one line for each name that is no setting.
+    """
+    names = [name for name in settings if name != "config"]
+    problems = [f"run(): {unknown(name, known_names(), REMEDY)}" for name in names if setting_name(name) is None]
+    config = settings.get("config")
+    if config is not None and not isinstance(config, str | os.PathLike):
+        problems.append(f"run(config=…): config must be a path, not {config!r}")
+        config = None
+    if problems:
+        raise SettingsError(*problems)
+    given = [Given(setting_name(name) or name, settings[name], f"run({name}=…)") for name in names]
+    return (Given("app", app, "run()"), *given), None if config is None else os.fspath(config)
+
+
+def load_from(app: str, environ: Mapping[str, str], cwd: Path, **settings: object) -> Loaded:
+    """The settings of a server that a program starts; what it gives stands where the command line would.
+
+    `config` among the settings names a file as `--config` does. SettingsError as with `load`.
+    """
+    given, config = given_by_program(app, settings)
+    return load(given, environ, cwd, config=config)
+
+
+def _settle(values: dict[str, Any], origins: dict[str, str], cwd: Path) -> None:
+    """Fill in what one setting says about another."""
+    if single_thread(values["worker_class"]) and origins["threads"] == DEFAULT:
+        values["threads"] = 1
+        origins["threads"] = f"worker_class sync ({origins['worker_class']})"
+    if values["chdir"] is not None:
+        # A reload happens in the directory that was changed to.
+        values["chdir"] = str((cwd / values["chdir"]).resolve())
+
+
+def _build(values: Mapping[str, Any]) -> Settings:
+    subjects = {
+        subject: struct(**{name: values[name] for name, entry in TABLE.items() if entry.subject == subject})
+        for subject, struct in SUBJECTS.items()
+    }
+    return Settings(**subjects)

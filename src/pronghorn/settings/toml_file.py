@@ -1,0 +1,84 @@
+"""Settings from `pronghorn.toml` and from `[tool.pronghorn]` in `pyproject.toml`."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pronghorn.settings.given import REMEDY, Given, Layer, known_names, setting_name, unknown
+
+PYPROJECT_TABLE = ("tool", "pronghorn")
+
+
+def read_toml(path: Path, shown: str) -> Layer:
+    """The settings of a file of our own, which stand at its top level. `shown` is the path for messages."""
+    return _read(path, shown, ())
+
+
+def read_pyproject(path: Path, shown: str) -> Layer:
+    """The settings in `[tool.pronghorn]`; nothing else in the file is looked at."""
+    return _read(path, shown, PYPROJECT_TABLE)
+
+
+def _read(path: Path, shown: str, table: tuple[str, ...]) -> Layer:
+    layer = Layer()
+    try:
+        text = path.read_text(encoding="utf-8")
+        document: Any = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        layer.problems.append(f"{shown}: {_reason(error)}")
+        return layer
+    for key in table:
+        document = document.get(key, {}) if isinstance(document, dict) else {}
+    if not isinstance(document, dict) or not document:
+        return layer
+    lines = key_lines(text)
+    place = f":[{'.'.join(table)}]" if table else ""
+    for key, value in document.items():
+        line = lines.get((*table, key))
+        origin = f"{shown}:{line}{place}" if line else f"{shown}{place}"
+        name = setting_name(key)
+        if name is None:
+            layer.problems.append(f"{origin}: {unknown(key, known_names(), REMEDY)}")
+        else:
+            layer.given.append(Given(name, value, origin))
+    return layer
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def key_lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line on which each key of a valid TOML document first stands, by the key's path from the top.
+
+    tomllib does not tell. But every statement of TOML is a document by itself, and no proper part of one that ends at
+    a line's end is; so lines are gathered until tomllib takes them.
+    """
+    lines: dict[tuple[str, ...], int] = {}
+    header: tuple[str, ...] = ()
+    statement, start = "", 1
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        if not statement:
+            start = number
+        statement += line + "\n"
+        try:
+            parsed = tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:
+            continue
+        is_header = statement.lstrip().startswith("[")
+        path = _path(parsed) if is_header else header + _path(parsed)
+        header = path if is_header else header
+        for length in range(1, len(path) + 1):
+            lines.setdefault(path[:length], start)
+        statement = ""
+    return lines
+
+
+def _path(parsed: dict[str, Any]) -> tuple[str, ...]:
+    """The key that a document of one statement defines, as far as it is one key."""
+    path: list[str] = []
+    node: Any = parsed
+    while isinstance(node, dict) and len(node) == 1:
+        key, node = next(iter(node.items()))
+        path.append(key)
+    return tuple(path)

@@ -1,0 +1,63 @@
+"""An application served on a free port, for somebody's tests: a thread of this process, the real engine."""
+
+import logging
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from pronghorn.apps.wsgi import WSGI
+from pronghorn.engine.loop import Engine
+from pronghorn.options import EngineOptions
+
+__all__ = ["serve", "serve_engine"]
+
+PATIENCE = 10.0
+"""Seconds an engine has to stop once its last request has been answered."""
+
+
+@contextmanager
+def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]:
+    """Serve the WSGI callable `app` while the `with` block runs; gives its URL, such as `http://127.0.0.1:43210`.
+
+    The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "Engine"): `threads=1`,
+    `keepalive=5.0`, `limit_request_body=1024`. Leaving the block drains the server: what was accepted is answered.
+
+        with pronghorn.testing.serve(app) as url:
+            assert httpx.get(url).status_code == 200
+
+    Raises TypeError for an unknown option, and RuntimeError if requests are still running ten seconds after the block.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, 0), family=family, backlog=1024)
+    port = listener.getsockname()[1]
+    with serve_engine(app, [listener], **options):
+        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def serve_engine(app: Any, listeners: list[socket.socket], *, access: Any = None, **options: Any) -> Iterator[Engine]:
+    """Serve `app` on sockets of the caller's; gives the engine, whose counters a test may look at.
+
+    The engine closes the listeners when it stops. Otherwise as `serve`.
+    """
+    settings = msgspec.structs.replace(EngineOptions(), **options)
+    for listener in listeners:
+        listener.setblocking(False)
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    handler = WSGI(app, settings, listeners, errors=sys.stderr)
+    engine = Engine(handler, listeners, settings, access=access, log=logging.getLogger("pronghorn.error"))
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.drain()
+        if not engine.join(PATIENCE):
+            engine.stop()
+            engine.join(PATIENCE)
+            message = f"{engine!r} did not come to its end: a request is still running"
+            raise RuntimeError(message)

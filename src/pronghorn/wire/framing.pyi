@@ -1,0 +1,9 @@
+from typing import final
+
+@final
+class ChunkedDecoder:
+    rest: bytes
+    def __init__(self, *, body: int = ..., field_line: int = ..., fields: int = ..., section: int = ...) -> None: ...
+    @property
+    def done(self) -> bool: ...
+    def feed(self, data: bytes) -> bytes: ...
