@@ -33,7 +33,7 @@ cdef enum:
     ESCAPED_MOST = 4        # octets that one octet can become: \xNN
 
 cdef const char* HEX = "0123456789abcdef"
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+cdef tuple MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # For each octet: 0 if it is copied as it is, 1 if it is written \xNN. A raw control byte would let a peer forge a line or send
 # escape sequences to the terminal that shows it (CVE-2020-7694), a quote or a backslash would let it leave its field.
@@ -51,14 +51,14 @@ fill_special()
 
 @cython.final
 cdef class AccessLog(Recorder):
-    """Formats records by `format` (Gunicorn's atoms) and writes them to `target`, a path or `-` for standard output.
+    """Formats records by `line_format` (Gunicorn's atoms) and writes them to `target`, a path or `-` for standard output.
 
     Raises SettingsError for a malformed format and OSError when the target cannot be opened. What cannot be written later is
     dropped; the error log says how many lines were.
     """
 
-    def __init__(self, str format, str target):
-        pieces = compile_format(format)
+    def __init__(self, str line_format, str target):
+        pieces = compile_format(line_format)
         self.texts = [text.encode() if kind == LITERAL else text for kind, text in pieces]
         self.count = len(pieces)
         PyMem_Free(self.codes)
