@@ -1,7 +1,7 @@
 """The access log: one line for every answered request, in Gunicorn's format, made without Python formatting.
 
-Every request passes through here when the log is on, so a line is put together from a list of small operations that was compiled
-from the format once, into one buffer that is written when the loop is idle or the buffer is large.
+Every request passes through here when the log is on, so a line is put together from a list of small operations that
+was compiled from the format once, into one buffer that is written when the loop is idle or the buffer is large.
 """
 
 import base64
@@ -35,7 +35,7 @@ cdef enum:
 cdef const char* HEX = "0123456789abcdef"
 cdef tuple MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# For each octet: 0 if it is copied as it is, 1 if it is written \xNN. A raw control byte would let a peer forge a line or send
+# For each octet: 0 if it is copied as it is, 1 if it is escaped. A raw control byte would let a peer forge a line or send
 # escape sequences to the terminal that shows it (CVE-2020-7694), a quote or a backslash would let it leave its field.
 cdef unsigned char[256] SPECIAL
 
@@ -53,8 +53,8 @@ fill_special()
 cdef class AccessLog(Recorder):
     """Formats records by `line_format` (Gunicorn's atoms) and writes them to `target`, a path or `-` for standard output.
 
-    Raises SettingsError for a malformed format and OSError when the target cannot be opened. What cannot be written later is
-    dropped; the error log says how many lines were.
+    Raises SettingsError for a malformed format and OSError when the target cannot be opened. What cannot be written
+    later is dropped; the error log says how many lines were.
     """
 
     def __init__(self, str line_format, str target):
@@ -83,10 +83,11 @@ cdef class AccessLog(Recorder):
     ) except -1:
         """Adds the line of one request; writes only when many have come together.
 
-        `environ` is None for a request that was refused, `sent` are octets of body, `began` is the wall clock in seconds.
+        `environ` is None for a request that was refused, `sent` are octets of body (negative: unknown), `began` is the
+        wall clock in seconds.
         """
-        # Formatting may run Python (a Basic user, an object in the environ) and so let another thread in here: the line is put
-        # together apart and joins the others in one step that lets nobody in.
+        # Formatting may run Python (a Basic user, an object in the environ) and so let another thread in here: the line
+        # is put together apart and joins the others in one step that lets nobody in.
         cdef Buffer line = self.spare
         cdef int index, kind
         self.spare.data = NULL
