@@ -36,7 +36,7 @@ def test_right(text, address):
         ("host:", "no port"),
         ("host:http", "no port"),
         ("host:65536", "no port"),
-        ("host:٣", "no port"),
+        ("host:\u0663", "no port"),
         ("a b:80", "write host:port"),
         ("http://host", "no port"),
         ("", "write host:port"),

@@ -74,7 +74,7 @@ def test_a_file_that_is_not_text(tmp_path):
 
 def test_a_table_in_our_file_is_no_setting(tmp_path):
     assert toml(tmp_path, "[server]\nworkers = 2\n").problems == [
-        "pronghorn.toml:1: server is not a setting; docs/settings.md lists them all"
+        "pronghorn.toml:1: server is not a setting; `pronghorn --print-config` lists them all"
     ]
 
 
@@ -128,7 +128,7 @@ def test_a_python_file(tmp_path):
         "workers": "gunicorn.conf.py:11",
         "accesslog": "gunicorn.conf.py:12",
         "raw_env": "gunicorn.conf.py:13",
-        "threads": "gunicorn.conf.py:33",
+        "threads": "gunicorn.conf.py:32",
     }
     assert layer.warnings == ["gunicorn.conf.py: hooks are not run by this version: post_fork, on_starting"]
 

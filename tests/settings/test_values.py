@@ -31,7 +31,7 @@ def test_sizes(text, size):
     assert parse_quantity(text, Unit.BYTES) == size
 
 
-@pytest.mark.parametrize("text", ["", "s", "-1", "1x", "1 s s", "1e3", "0x10", "1,5", "١s", "nan", "inf"])
+@pytest.mark.parametrize("text", ["", "s", "-1", "1x", "1 s s", "1e3", "0x10", "1,5", "\u0661s", "nan", "inf"])
 def test_no_quantities(text):
     for unit in Unit:
         with pytest.raises(ValueError, match="write "):
@@ -57,6 +57,7 @@ def test_no_quantities(text):
         ("accesslog", None, None),
         ("accesslog", "-", "-"),
         ("worker_class", "gthread", "gthread"),
+        ("loglevel", "INFO", "info"),
         ("forwarded_allow_ips", "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
         ("forwarded_allow_ips", "*", ("*",)),
     ],
@@ -87,6 +88,10 @@ def test_right_values(name, raw, value):
         ("preload_app", 1, "preload_app must be true or false, not 1"),
         ("loglevel", "loud", "loglevel must be one of debug, info, warning, error, critical, not 'loud'"),
         ("app", 3, "app must be a text, not 3"),
+        ("app", "a\0b", r"app must be a text, not 'a\x00b'"),
+        ("chdir", "/\udcff", r"chdir must be a text, not '/\udcff'"),
+        ("timeout", "9" * 400, "timeout must be at most 366 d, not '" + "9" * 79 + "…"),
+        ("send_buffer", "9" * 400, "send_buffer must be at most 1 GiB, not '" + "9" * 79 + "…"),
         ("bind", 8000, "bind must be a text or a list of texts, not 8000"),
         ("bind", [8000], "bind must be a text or a list of texts, not [8000]"),
         ("raw_env", "HOSTS", "raw_env: 'HOSTS' is not an assignment: write NAME=value"),

@@ -38,8 +38,8 @@ def _parameter(entry: Entry) -> click.Parameter:
     flags = list(entry.flags)
     if not is_option(entry):
         return click.Argument([entry.name], required=False, metavar=f"[{flags[0]}]")
-    if entry.kind is Kind.BOOLEAN:
-        return click.Option([entry.name, f"{flags[0]}/{negated(flags[0])}", *flags[1:]], default=None)
+    if entry.negative:
+        return click.Option([entry.name, f"{flags[0]}/{entry.negative}", *flags[1:]], default=None)
     return click.Option(
         [entry.name, *flags], type=click.UNPROCESSED, multiple=entry.kind is Kind.LIST, metavar=metavar(entry)
     )
@@ -52,7 +52,9 @@ def given_in(ctx: click.Context, source: str | None = None) -> list[Given]:
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             value = ctx.params[name]
             flag = entry.flags[0] if is_option(entry) else f"argument {entry.flags[0]}"
-            given.append(Given(name, value, source or (negated(flag) if value is False else flag)))
+            if value is False:
+                flag = entry.negative or flag
+            given.append(Given(name, value, source or flag))
     return given
 
 
@@ -74,8 +76,8 @@ def help_sections(ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str
 def _spelling(entry: Entry) -> str:
     # Short ones first, as every command's help has them.
     flags = ", ".join(sorted(entry.flags, key=len))
-    if entry.kind is Kind.BOOLEAN:
-        return f"{flags} / {negated(entry.flags[0])}"
+    if entry.negative:
+        return f"{flags} / {entry.negative}"
     return f"{flags} {metavar(entry)}"
 
 
@@ -89,11 +91,6 @@ def _explanation(entry: Entry) -> str:
 def is_option(entry: Entry) -> bool:
     """Whether it is an option; the application is the command's argument."""
     return entry.flags[0].startswith("-")
-
-
-def negated(flag: str) -> str:
-    """The flag that says no: `--no-preload`."""
-    return f"--no-{flag.removeprefix('--')}"
 
 
 def metavar(entry: Entry) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from pronghorn.options.option import Option, Unit
+from pronghorn.options.option import LONGEST, Option, Unit
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -12,6 +12,9 @@ GIB = 1024 * MIB
 
 SHORTEST = 0.1
 """Seconds; a deadline below a round trip on a bad line would only ever cut off real clients."""
+
+MANY = 10**12
+"""Requests no worker lives to see; it keeps the engine's counters within 64 bits."""
 
 
 class EngineOptions(Struct, frozen=True, kw_only=True):
@@ -43,6 +46,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             doc="How long a complete request may wait for a thread before it is answered 503 with Retry-After.",
             unit=Unit.SECONDS,
             minimum=SHORTEST,
+            maximum=LONGEST,
         ),
     ] = 30.0
 
@@ -67,6 +71,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             gunicorn="keepalive",
             unit=Unit.SECONDS,
             minimum=0,
+            maximum=LONGEST,
         ),
     ] = 75.0
 
@@ -76,6 +81,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             doc="Time for a whole request head, from its first byte; then 408. It bounds slow-header attacks.",
             unit=Unit.SECONDS,
             minimum=SHORTEST,
+            maximum=LONGEST,
         ),
     ] = 30.0
 
@@ -85,6 +91,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             doc="Time a request body may stand still while it is read; then 408.",
             unit=Unit.SECONDS,
             minimum=SHORTEST,
+            maximum=LONGEST,
         ),
     ] = 60.0
 
@@ -94,6 +101,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             doc="Time a response may stand still because the client does not read; then the connection is closed.",
             unit=Unit.SECONDS,
             minimum=SHORTEST,
+            maximum=LONGEST,
         ),
     ] = 60.0
 
@@ -104,6 +112,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             "instead of a reset (RFC 9112, 9.6).",
             unit=Unit.SECONDS,
             minimum=0,
+            maximum=LONGEST,
         ),
     ] = 2.0
 
@@ -116,6 +125,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             gunicorn="timeout",
             unit=Unit.SECONDS,
             minimum=0,
+            maximum=LONGEST,
         ),
     ] = 30.0
 
@@ -209,6 +219,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             "0 means never.",
             gunicorn="max_requests",
             minimum=0,
+            maximum=MANY,
         ),
     ] = 0
 
@@ -218,5 +229,6 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
             doc="Each worker adds a random number up to this to `max_requests`, so that not all are replaced at once.",
             gunicorn="max_requests_jitter",
             minimum=0,
+            maximum=MANY,
         ),
     ] = 0

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Struct, field
 
 from pronghorn.options.cpus import allowed_cpus
-from pronghorn.options.option import Option, Unit
+from pronghorn.options.option import LONGEST, Option, Unit
 
 WORKER_CLASSES = ("threads", "gthread", "sync")
 """`threads` is ours; the other two are Gunicorn's names for the same engine with many threads and with one."""
@@ -55,6 +55,7 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
             gunicorn="graceful_timeout",
             unit=Unit.SECONDS,
             minimum=0,
+            maximum=LONGEST,
         ),
     ] = 30.0
 
@@ -64,6 +65,7 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
             doc="Time that a worker gets to import the application and be ready; then it is killed.",
             unit=Unit.SECONDS,
             minimum=1,
+            maximum=LONGEST,
         ),
     ] = 60.0
 

@@ -13,6 +13,10 @@ class Unit(Enum):
     BYTES = "bytes"
 
 
+LONGEST = 366 * 24 * 3600
+"""Seconds; a longer wait is a mistake, and one that no clock of the kernel overflows at."""
+
+
 class Option(Struct, frozen=True, kw_only=True):
     """The declaration of one setting, placed beside its type: `threads: Annotated[int, Option(...)] = 8`.
 

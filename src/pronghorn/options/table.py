@@ -42,6 +42,11 @@ class Entry(Struct, frozen=True, kw_only=True):
         return self.option.flags or ("--" + self.name.replace("_", "-"),)
 
     @property
+    def negative(self) -> str | None:
+        """The spelling that says no to a truth value: `--no-preload`."""
+        return f"--no-{self.flags[0].removeprefix('--')}" if self.kind is Kind.BOOLEAN else None
+
+    @property
     def environment(self) -> tuple[str, ...]:
         """Its names in the environment; the first that is set wins."""
         own = (f"PRONGHORN_{self.name.upper()}",) if self.option.own_environment else ()

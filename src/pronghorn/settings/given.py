@@ -8,7 +8,7 @@ ALIASES = {entry.option.gunicorn: name for name, entry in TABLE.items() if entry
 """Gunicorn's names that differ from ours."""
 
 
-REMEDY = "docs/settings.md lists them all"
+REMEDY = "`pronghorn --print-config` lists them all"
 
 
 class Given(Struct, frozen=True):

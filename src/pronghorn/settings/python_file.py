@@ -70,9 +70,9 @@ def assignment_lines(source: bytes) -> dict[str, int]:
     pending: list[ast.AST] = [ast.parse(source)]
     while pending:
         node = pending.pop()
-        for child in ast.iter_child_nodes(node):
-            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
-                pending.append(child)
+        # What is assigned inside a function, a class or a comprehension is not global.
+        own = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr
+        pending += [child for child in ast.iter_child_nodes(node) if not isinstance(child, own)]
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if isinstance(target, ast.Name):

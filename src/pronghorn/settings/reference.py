@@ -28,8 +28,8 @@ A value is taken from the last of these that has one:
 4. `GUNICORN_CMD_ARGS`, which holds options as the command line does;
 5. the command line, or the arguments of `pronghorn.run`.
 
-`pronghorn --print-config` shows every value with its origin; `pronghorn --check-config app:app` tells whether the server
-would start. A name that is no setting is an error, and all errors are reported at once.
+`pronghorn --print-config` shows every value with its origin; `pronghorn --check-config app:app` tells whether the
+server would start. A name that is no setting is an error, and all errors are reported at once.
 
 - **Durations** are seconds (`30`, `0.5`) or a text with a unit: `500ms`, `30s`, `1.5m`, `2h`, `1d`.
 - **Sizes** are bytes (`65536`) or a text with a unit: `64k`, `64KiB` (1024 bytes each), `64kB` (1000 each), `16MiB`,
@@ -67,7 +67,8 @@ def _section(entry: Entry) -> str:
 
 def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     gunicorn = entry.option.gunicorn
-    yield "Command line", ", ".join(f"`{flag}`" for flag in entry.flags)
+    flags = entry.flags + ((entry.negative,) if entry.negative else ())
+    yield "Command line", ", ".join(f"`{flag}`" for flag in flags)
     yield "Environment", ", ".join(f"`{name}`" for name in entry.environment)
     yield "Type", type_text(entry)
     yield "Default", default_text(entry)

@@ -4,7 +4,8 @@ import re
 
 from pronghorn.options.option import Unit
 
-DURATIONS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+DAY = 24 * 3600
+DURATIONS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": DAY}
 
 SIZES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3}
 """Letters after IEC 80000-13: kB is 1000. A lone letter is a power of 1024, as in nginx."""
@@ -31,7 +32,7 @@ def parse_quantity(text: str, unit: Unit) -> float:
 def format_quantity(value: float, unit: Unit | None) -> str:
     """The value with its unit, for people: `30 s`, `16 MiB`, `8`."""
     if unit is Unit.SECONDS:
-        return f"{value:g} s"
+        return f"{value / DAY:g} d" if value and value % DAY == 0 else f"{value:g} s"
     if unit is Unit.BYTES:
         for scale, suffix in ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
             if value >= scale and value % scale == 0:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, TypeGuard
 
 from pronghorn.options.option import Unit
 from pronghorn.options.table import Entry, Kind
@@ -76,17 +76,20 @@ def _boolean(entry: Entry, raw: object) -> bool:
 
 
 def _text(entry: Entry, raw: object) -> str:
-    if not isinstance(raw, str) or "\0" in raw:
+    if not _is_text(raw):
         raise _wrong(entry, raw, "a text")
-    if entry.option.check is None and entry.option.choices and raw not in entry.option.choices:
-        raise _wrong(entry, raw, f"one of {', '.join(entry.option.choices)}")
-    _check(entry, raw)
-    return raw
+    choices = entry.option.choices
+    # Gunicorn takes INFO for info.
+    text = raw.lower() if raw.lower() in choices else raw
+    if entry.option.check is None and choices and text not in choices:
+        raise _wrong(entry, raw, f"one of {', '.join(choices)}")
+    _check(entry, text)
+    return text
 
 
 def _list(entry: Entry, raw: object) -> tuple[str, ...]:
     members = [raw] if isinstance(raw, str) else raw
-    if not isinstance(members, Sequence) or not all(isinstance(member, str) for member in members):
+    if not isinstance(members, Sequence) or not all(_is_text(member) for member in members):
         raise _wrong(entry, raw, "a text or a list of texts")
     separator = entry.option.separator
     texts = [part.strip() for member in members for part in (member.split(separator) if separator else [member])]
@@ -95,6 +98,11 @@ def _list(entry: Entry, raw: object) -> tuple[str, ...]:
     for value in values:
         _check(entry, value)
     return values
+
+
+def _is_text(raw: object) -> TypeGuard[str]:
+    """Whether it is a text that a file could hold: no NUL, none of the bytes Python reads as half a character."""
+    return isinstance(raw, str) and "\0" not in raw and not any("\ud800" <= letter <= "\udfff" for letter in raw)
 
 
 def _check(entry: Entry, text: str) -> None:

@@ -1,5 +1,7 @@
 # The one way bytes from a peer are touched: a pointer that knows where its bytes begin and end.
 #
+# Octets are returned as int, by statements: in a conditional expression Cython gives END the octet's type and makes it 255.
+#
 # Nothing here reads outside [start, end), whatever it is asked: a length from the wire is compared with what is there, never
 # added to a pointer first. The parsers have no pointer arithmetic of their own.
 
@@ -7,6 +9,12 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
 from pronghorn.wire.octets cimport CR, HTAB, LF, OCTETS, SP, TEXT
+
+cdef extern from "<endian.h>" nogil:
+    uint64_t le64toh(uint64_t word)
+
+cdef extern from *:
+    int __builtin_ctzll(unsigned long long word) nogil
 
 cdef enum:
     END = -1    # what peek and take say where no byte is left
@@ -44,11 +52,15 @@ cdef inline size_t tell(const Cursor* cursor) noexcept nogil:
 
 
 cdef inline int peek(const Cursor* cursor) noexcept nogil:
-    return cursor.at[0] if cursor.at < cursor.end else END
+    if cursor.at < cursor.end:
+        return cursor.at[0]
+    return END
 
 
 cdef inline int peek_at(const Cursor* cursor, size_t distance) noexcept nogil:
-    return cursor.at[distance] if distance < left(cursor) else END
+    if distance < left(cursor):
+        return cursor.at[distance]
+    return END
 
 
 cdef inline int take(Cursor* cursor) noexcept nogil:
@@ -64,6 +76,12 @@ cdef inline size_t skip(Cursor* cursor, size_t count) noexcept nogil:
     cdef size_t passed = count if count < left(cursor) else left(cursor)
     cursor.at += passed
     return passed
+
+
+# Goes to `place` bytes behind the start, or to the end where there are fewer.
+cdef inline void move_to(Cursor* cursor, size_t place) noexcept nogil:
+    cdef size_t size = <size_t>(cursor.end - cursor.start)
+    cursor.at = cursor.start + (place if place < size else size)
 
 
 # Copies the next `count` bytes (or as many as there are) to `out` and moves past them; returns how many.
@@ -85,21 +103,28 @@ cdef inline size_t skip_class(Cursor* cursor, uint8_t mask) noexcept nogil:
     return passed
 
 
-# The same as skip_class(cursor, TEXT), eight octets at a time. A word is passed when none of its octets is below SP or is DEL;
-# HTAB and the octet that ends the text are left to the table. Values are most of a head, and this makes them cost a quarter.
+# The same as skip_class(cursor, TEXT), eight octets at a time, because values are most of a head. The mask has the high bit of
+# each octet below SP and of each DEL; a borrow can set bits above the first of them but none below, so the first one is exact.
 cdef inline size_t skip_text(Cursor* cursor) noexcept nogil:
     cdef const uint8_t* at = cursor.at
-    cdef uint64_t word, flipped
+    cdef uint64_t word, flipped, mask
+    cdef size_t passed
     while cursor.end - at >= 8:
         memcpy(&word, at, 8)
+        word = le64toh(word)
         flipped = word ^ <uint64_t>0x7F7F7F7F7F7F7F7F
-        if (
+        mask = (
             ((word - <uint64_t>0x2020202020202020) & ~word)
             | ((flipped - <uint64_t>0x0101010101010101) & ~flipped)
-        ) & <uint64_t>0x8080808080808080:
+        ) & <uint64_t>0x8080808080808080
+        if mask == 0:
+            at += 8
+            continue
+        at += __builtin_ctzll(mask) >> 3
+        if at[0] != HTAB:
             break
-        at += 8
-    cdef size_t passed = <size_t>(at - cursor.at)
+        at += 1
+    passed = <size_t>(at - cursor.at)
     cursor.at = at
     return passed + skip_class(cursor, TEXT)
 
@@ -117,6 +142,15 @@ cdef inline size_t skip_blanks(Cursor* cursor) noexcept nogil:
 cdef inline void trim_end(Cursor* cursor) noexcept nogil:
     while cursor.end > cursor.at and ((cursor.end - 1)[0] == SP or (cursor.end - 1)[0] == HTAB):
         cursor.end -= 1
+
+
+# How many SP and HTAB stand right before here, of at most `most` bytes.
+cdef inline size_t blanks_before(const Cursor* cursor, size_t most) noexcept nogil:
+    cdef const uint8_t* at = cursor.at
+    cdef const uint8_t* floor = at - (most if most < tell(cursor) else tell(cursor))
+    while at > floor and ((at - 1)[0] == SP or (at - 1)[0] == HTAB):
+        at -= 1
+    return <size_t>(cursor.at - at)
 
 
 # Moves past CRLF if that is what stands here.

@@ -6,6 +6,7 @@ class ParsedHead(NamedTuple):
     authority: bytes
     path: bytes
     query: bytes
+    path_escaped: bool
     form: int
     version: int
     fields: list[tuple[bytes, bytes]]

@@ -23,8 +23,8 @@ from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from pronghorn.wire.cursor cimport (
-    END, Cursor, copy_out, distance, is_same, is_word, left, open_cursor, part, peek, peek_at, skip, skip_blanks, skip_class,
-    skip_line_end, skip_text, take, tell, trim_end,
+    END, Cursor, copy_out, distance, blanks_before, is_same, is_word, left, move_to, open_cursor, part, peek, peek_at, skip, skip_blanks, skip_class,
+    skip_line_end, skip_text, take, tell,
 )
 from pronghorn.wire.facts cimport check_authority, gather_facts
 from pronghorn.wire.faults cimport (
@@ -174,19 +174,17 @@ cdef inline int read_version(Cursor* line, Head* head) noexcept nogil:
 
 cdef inline int read_target(const Cursor* line, Head* head) noexcept nogil:
     cdef Cursor target = part(line, head.target.start, head.target.length)
-    cdef Cursor method
-    cdef int verdict
+    cdef Cursor method = part(line, head.method.start, head.method.length)
     head.authority.start = head.target.start
     head.authority.length = 0
-    if peek(&target) == SLASH:
-        head.form = ORIGIN_FORM
-        set_path(target, 0, head)
-        return DONE
-    method = part(line, head.method.start, head.method.length)
     if is_method(method, b"CONNECT", 7):
         head.form = AUTHORITY_FORM
         head.authority.length = head.target.length
         set_path(target, head.target.length, head)
+        return DONE
+    if peek(&target) == SLASH:
+        head.form = ORIGIN_FORM
+        set_path(target, 0, head)
         return DONE
     if peek(&target) == STAR and head.target.length == 1:
         head.form = ASTERISK_FORM
@@ -272,7 +270,6 @@ cdef int parse_section(const uint8_t* data, uint32_t size, const Limits* limits,
 
 # Reads lines up to the empty one. After each it moves the place where an unfinished parse goes on.
 cdef int read_lines(Cursor* cursor, const Limits* limits, Head* head, Field* fields) noexcept nogil:
-    cdef Cursor line
     cdef int verdict, survey, first
     while True:
         first = peek(cursor)
@@ -286,21 +283,19 @@ cdef int read_lines(Cursor* cursor, const Limits* limits, Head* head, Field* fie
             return FOLDED_LINE
         if head.resume_count >= limits.fields:
             return MANY_FIELDS
-        line = cursor[0]
         verdict = MORE
         if head.resume_byte == 0:
-            verdict = read_field(&line, &fields[head.resume_count])
-            head.steps += tell(&line) - head.resume_line
-        if verdict != DONE or tell(&line) - head.resume_line > <size_t>limits.field_line + 2:
+            verdict = read_field(cursor, &fields[head.resume_count])
+            head.steps += tell(cursor) - head.resume_line
+        if verdict != DONE or tell(cursor) - head.resume_line > <size_t>limits.field_line + 2:
+            move_to(cursor, head.resume_line)
             survey = survey_line(cursor[0], TEXT, limits.field_line, LONG_FIELD, head)
             if survey != DONE:
                 return survey
-            line = cursor[0]
-            verdict = read_field(&line, &fields[head.resume_count])
-            head.steps += tell(&line) - head.resume_line
+            verdict = read_field(cursor, &fields[head.resume_count])
+            head.steps += tell(cursor) - head.resume_line
             if verdict != DONE:
                 return verdict
-        cursor[0] = line
         head.resume_line = <uint32_t>tell(cursor)
         head.resume_byte = 0
         head.resume_count += 1
@@ -308,7 +303,6 @@ cdef int read_lines(Cursor* cursor, const Limits* limits, Head* head, Field* fie
 
 # One line `name: value` with its CRLF. What it returns other than DONE counts only for a line that is complete.
 cdef inline int read_field(Cursor* line, Field* field) noexcept nogil:
-    cdef Cursor value
     cdef size_t start = tell(line)
     cdef size_t length = skip_class(line, TOKEN)
     cdef int byte = peek(line)
@@ -320,10 +314,8 @@ cdef inline int read_field(Cursor* line, Field* field) noexcept nogil:
     skip_blanks(line)
     start = tell(line)
     length = skip_text(line)
-    value = part(line, start, length)
-    trim_end(&value)
     field.value.start = <uint32_t>start
-    field.value.length = <uint32_t>left(&value)
+    field.value.length = <uint32_t>(length - blanks_before(line, length))
     return DONE if skip_line_end(line) else BAD_BYTE
 
 
@@ -392,6 +384,7 @@ class ParsedHead(NamedTuple):
     authority: bytes
     path: bytes
     query: bytes
+    path_escaped: bool
     form: int
     version: int
     fields: list[tuple[bytes, bytes]]
@@ -468,6 +461,7 @@ cdef class HeadParser:
             authority=self._bytes(head.authority),
             path=self._bytes(head.path),
             query=self._bytes(head.query),
+            path_escaped=bool(head.path_escaped),
             form=head.form,
             version=head.version,
             fields=[(self._bytes(self.room[i].name), self._bytes(self.room[i].value)) for i in range(head.count)],

@@ -1,0 +1,88 @@
+"""What the arbiter can do: the output of `decide`, carried out by `perform`."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Order(Enum):
+    """What a worker can be told; `perform` knows the signal of each."""
+
+    DRAIN = "drain"
+    QUIT = "quit"
+    ABORT = "abort"
+    """Dump the stacks of all threads and die."""
+    KILL = "kill"
+    REOPEN = "reopen"
+
+
+class Level(Enum):
+    """How loud a line is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Fork a worker of `generation` into `slot`; answers with Spawned or SpawnFailed."""
+
+    slot: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Give one worker an order."""
+
+    pid: int
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """Build the settings of `generation`; answers with SettingsLoaded or SettingsRejected."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """`generation` serves now: what only earlier ones needed may go."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """`generation` will never serve: what only it needed may go."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseListeners:
+    """Close the arbiter's copies: once the workers have emptied the accept queue, new connections are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenLogs:
+    """Reopen the arbiter's own log files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Write one line to the error log."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """End the command with `status`."""
+
+    status: int
+
+
+Action = Spawn | Send | LoadSettings | Adopt | Discard | CloseListeners | ReopenLogs | Say | Leave

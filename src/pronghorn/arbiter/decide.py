@@ -1,0 +1,328 @@
+"""Every decision of the arbiter, as a pure function: (fleet, event, now) -> (fleet, actions).
+
+Each event first changes what is known (`_on_…`); then `reconcile` compares what is with what should be and orders the
+difference: kill what is late, drain what is too many, fork what is missing. So a crash, a recycled worker, TTIN, TTOU
+and a reload need no code of their own for replacing workers, and no order of events can replace one worker twice.
+
+A reload is careful: the first worker of a new generation boots as a *candidate* beside a fleet that is left alone.
+Only when it is ready is its generation adopted; if it fails, the old generation has lost nothing.
+
+No sockets, clocks, processes or logging in here: `now` is handed in (monotonic seconds), log lines are actions.
+"""
+
+# ruff: noqa: ARG001 - every handler takes the same three arguments, whether it needs them or not
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pronghorn.arbiter.actions import (
+    Action,
+    Adopt,
+    CloseListeners,
+    Discard,
+    Level,
+    LoadSettings,
+    Order,
+    ReopenLogs,
+    Say,
+    Send,
+)
+from pronghorn.arbiter.deaths import BOOT_ATTEMPTS, back_off, count_death, describe, is_quiet
+from pronghorn.arbiter.events import (
+    Event,
+    Exited,
+    Grow,
+    Hangup,
+    Interrupt,
+    Reopen,
+    SettingsLoaded,
+    SettingsRejected,
+    Shrink,
+    Spawned,
+    SpawnFailed,
+    Started,
+    Terminate,
+    Tick,
+    WorkerFailed,
+    WorkerReady,
+    WorkerTired,
+)
+from pronghorn.arbiter.fleet import Candidate, Fleet, Phase, Stage, Worker
+from pronghorn.arbiter.reconcile import QUICK, reconcile, tell, with_worker
+from pronghorn.worker.exits import Exit
+
+Decision = tuple[Fleet, list[Action]]
+
+TICK = 1.0
+"""Seconds between two looks at the heartbeats."""
+
+LOST = 2 * TICK
+"""A gap between ticks above this means that the arbiter itself did not run (SIGSTOP, suspended machine)."""
+
+SECOND_SIGNAL = 1.0
+"""Seconds after which another TERM means impatience; sooner it is the same one, sent to the group and to the pid."""
+
+
+def decide(fleet: Fleet, event: Event, now: float) -> tuple[Fleet, tuple[Action, ...]]:
+    """What is known after `event`, and what to do about it.
+
+    Arguments:
+        now: monotonic seconds.
+    """
+    fleet, actions = _HANDLERS[type(event)](fleet, event, now)
+    fleet, more = reconcile(fleet, now)
+    return fleet, (*actions, *more)
+
+
+def next_wakeup(fleet: Fleet, now: float) -> float | None:
+    """The monotonic second at which a Tick is due, or None if only an event can change anything."""
+    moments = [worker.kill_at for worker in fleet.workers if worker.kill_at is not None and worker.pid]
+    if fleet.phase is Phase.SERVING:
+        if fleet.streak.not_before > now:
+            moments.append(fleet.streak.not_before)
+        if fleet.policy.timeout > 0:
+            moments.append(now if fleet.ticked is None else fleet.ticked + TICK)
+    return min(moments, default=None)
+
+
+def _on_started(fleet: Fleet, event: Started, now: float) -> Decision:
+    return fleet, []
+
+
+def _on_tick(fleet: Fleet, event: Tick, now: float) -> Decision:
+    if fleet.ticked is not None and now - fleet.ticked > LOST:
+        fleet = replace(fleet, amnesty=now)
+    fleet = replace(fleet, ticked=now)
+    if fleet.policy.timeout <= 0 or fleet.phase is not Phase.SERVING:
+        return fleet, []
+    actions: list[Action] = []
+    for worker in fleet.workers:
+        seen = max(event.heartbeats.get(worker.pid or 0, now), worker.ready_at or now, fleet.amnesty)
+        if worker.stage is Stage.READY and now - seen > fleet.policy.timeout:
+            said = f"{worker.name} shows no life for {now - seen:.0f} s (timeout is {fleet.policy.timeout:g} s)"
+            actions.append(Say(Level.ERROR, f"{said}: it is stopped and replaced"))
+            fleet, order = tell(fleet, worker, Order.ABORT, now + QUICK)
+            actions.extend(order)
+    return fleet, actions
+
+
+def _on_spawned(fleet: Fleet, event: Spawned, now: float) -> Decision:
+    worker = _unborn(fleet, event.slot)
+    if worker is None:
+        return fleet, [Send(event.pid, Order.KILL)]
+    born = replace(worker, pid=event.pid)
+    if worker.stage is Stage.LEAVING:
+        return with_worker(fleet, born), [Send(event.pid, Order.QUIT)]
+    born = replace(born, stage=Stage.BOOTING, kill_at=now + _boot_timeout(fleet, worker))
+    return with_worker(fleet, born), []
+
+
+def _unborn(fleet: Fleet, slot: int) -> Worker | None:
+    return next((w for w in fleet.workers if w.slot == slot and w.pid is None), None)
+
+
+def _boot_timeout(fleet: Fleet, worker: Worker) -> float:
+    candidate = fleet.candidate
+    policy = candidate.policy if candidate and candidate.generation == worker.generation else fleet.policy
+    return policy.boot_timeout
+
+
+def _on_spawn_failed(fleet: Fleet, event: SpawnFailed, now: float) -> Decision:
+    gone = _unborn(fleet, event.slot)
+    if gone is None:
+        return fleet, []
+    fleet = replace(fleet, workers=tuple(w for w in fleet.workers if w is not gone))
+    if gone.stage is Stage.LEAVING:
+        return fleet, []
+    if fleet.candidate and fleet.candidate.generation == gone.generation:
+        return _reject(fleet, fleet.candidate, f"no worker can be forked: {event.why}")
+    # A failed fork is never retried at once: the memory or the process table that was full a moment ago still is.
+    streak = count_death(fleet, gone, now, young=True)
+    delay = max(1.0, back_off(streak.length))
+    fleet = replace(fleet, streak=replace(streak, not_before=now + delay))
+    return fleet, [Say(Level.ERROR, f"cannot fork a worker: {event.why}; next attempt in {delay:g} s")]
+
+
+def _on_ready(fleet: Fleet, event: WorkerReady, now: float) -> Decision:
+    worker = fleet.by_pid(event.pid)
+    if worker is None or worker.stage is not Stage.BOOTING:
+        return fleet, []
+    first = not fleet.proven
+    fleet = with_worker(fleet, replace(worker, stage=Stage.READY, ready_at=now, kill_at=None))
+    fleet = replace(fleet, proven=True)
+    actions: list[Action] = [Say(Level.INFO, f"{worker.name} is ready after {now - worker.born:.1f} s")]
+    candidate = fleet.candidate
+    if candidate and candidate.generation == worker.generation:
+        size = min(candidate.policy.size, fleet.slots // 2)
+        fleet = replace(fleet, generation=candidate.generation, policy=candidate.policy, size=size, candidate=None)
+        actions.append(Adopt(fleet.generation))
+        if not first:
+            actions.append(Say(Level.INFO, f"generation {fleet.generation} serves; the old workers are drained"))
+    return fleet, actions
+
+
+def _on_failed(fleet: Fleet, event: WorkerFailed, now: float) -> Decision:
+    worker = fleet.by_pid(event.pid)
+    if worker is None:
+        return fleet, []
+    fleet = with_worker(fleet, replace(worker, why=event.why, trace=event.trace))
+    # Once the fleet stops, its reason has been said, and the other workers of the wave only repeat it.
+    loud = event.trace and fleet.phase is Phase.SERVING
+    return fleet, [Say(Level.ERROR, event.trace.rstrip())] if loud else []
+
+
+def _on_tired(fleet: Fleet, event: WorkerTired, now: float) -> Decision:
+    worker = fleet.by_pid(event.pid)
+    if worker is None or worker.stage is not Stage.READY or worker.retiring:
+        return fleet, []
+    text = f"{worker.name} asks to be replaced: {event.why}" if event.why else f"{worker.name} asks to be replaced"
+    return with_worker(fleet, replace(worker, retiring=True)), [Say(Level.INFO, text)]
+
+
+def _on_exited(fleet: Fleet, event: Exited, now: float) -> Decision:
+    worker = fleet.by_pid(event.pid)
+    if worker is None:
+        return fleet, []
+    fleet = replace(fleet, workers=tuple(w for w in fleet.workers if w is not worker))
+    end = describe(event)
+    if worker.stage is Stage.LEAVING or fleet.phase is not Phase.SERVING:
+        repeated = bool(fleet.status) and event.status == fleet.status
+        level = Level.INFO if is_quiet(event) else Level.WARNING
+        return fleet, [] if repeated else [Say(level, f"{worker.name} {end}")]
+    if worker.stage is Stage.BOOTING:
+        return _on_stillbirth(fleet, worker, event, now)
+    young = event.signal != _SIGKILL and now - (worker.ready_at or now) < YOUNG
+    fleet = replace(fleet, streak=count_death(fleet, worker, now, young=young))
+    level = Level.INFO if event.status == 0 and not event.signal else Level.ERROR
+    return fleet, [Say(level, f"{worker.name} {end}; {_replacing(fleet, now)}")]
+
+
+YOUNG = 5.0
+"""Seconds of service below which a death looks like a crash loop. SIGKILL is exempt: it comes from outside (the
+kernel's memory killer, an operator), and the back-off would turn one violence into an outage."""
+
+_SIGKILL = 9
+
+
+def _replacing(fleet: Fleet, now: float) -> str:
+    delay = fleet.streak.not_before - now
+    return f"replaced in {delay:g} s, as workers keep dying young" if delay > 0 else "replaced at once"
+
+
+def _on_stillbirth(fleet: Fleet, worker: Worker, event: Exited, now: float) -> Decision:
+    """A worker ended before it was ready."""
+    end = worker.why or describe(event)
+    if fleet.candidate and fleet.candidate.generation == worker.generation:
+        return _reject(fleet, fleet.candidate, end if worker.why else f"its first worker {end}")
+    if not fleet.proven and event.status == Exit.APPLICATION:
+        return begin_stop(fleet, now, quick=True, status=Exit.APPLICATION, why=f"cannot start: {end}")
+    fleet = replace(fleet, streak=count_death(fleet, worker, now, young=True))
+    if not fleet.proven and fleet.streak.length >= BOOT_ATTEMPTS:
+        why = f"cannot start: no worker was ever ready, {BOOT_ATTEMPTS} attempts; the last one: {worker.name} {end}"
+        return begin_stop(fleet, now, quick=True, status=Exit.BOOT, why=why)
+    return fleet, [Say(Level.ERROR, f"{worker.name} did not get ready: {end}; {_replacing(fleet, now)}")]
+
+
+def _reject(fleet: Fleet, candidate: Candidate, why: str) -> Decision:
+    """Gives up the candidate; whatever served goes on."""
+    text = f"reload failed: {why}; generation {fleet.generation} goes on serving unchanged"
+    return replace(fleet, candidate=None), [Discard(candidate.generation), Say(Level.ERROR, text)]
+
+
+def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: str = "") -> Decision:
+    """Tells every worker to go: by draining within graceful_timeout, or quickly."""
+    actions: list[Action] = [Say(Level.ERROR, why)] if why else []
+    actions.append(CloseListeners())
+    limit = QUICK if quick else fleet.policy.graceful_timeout
+    fleet = replace(fleet, phase=Phase.STOPPING, status=int(status), stopping_since=now, hurried=quick, candidate=None)
+    for worker in fleet.workers:
+        if worker.stage is Stage.LEAVING and not quick:
+            continue
+        fleet, orders = tell(fleet, worker, Order.QUIT if quick else Order.DRAIN, now + limit)
+        actions.extend(orders)
+    return fleet, actions
+
+
+def _on_terminate(fleet: Fleet, event: Terminate, now: float) -> Decision:
+    if fleet.phase is Phase.SERVING:
+        text = f"stopping: requests that run get {fleet.policy.graceful_timeout:g} s to finish"
+        fleet, actions = begin_stop(fleet, now, quick=False)
+        return fleet, [Say(Level.INFO, text), *actions]
+    if not fleet.hurried and now - (fleet.stopping_since or now) >= SECOND_SIGNAL:
+        return begin_stop(fleet, now, quick=True, status=fleet.status)
+    return fleet, []
+
+
+def _on_interrupt(fleet: Fleet, event: Interrupt, now: float) -> Decision:
+    if fleet.hurried:
+        return fleet, []
+    fleet, actions = begin_stop(fleet, now, quick=True, status=fleet.status)
+    return fleet, [Say(Level.INFO, "stopping quickly: requests that run are cut off"), *actions]
+
+
+def _on_hangup(fleet: Fleet, event: Hangup, now: float) -> Decision:
+    if fleet.phase is not Phase.SERVING:
+        return fleet, []
+    fleet = replace(fleet, newest=fleet.newest + 1)
+    return fleet, [Say(Level.INFO, f"reloading as generation {fleet.newest}"), LoadSettings(fleet.newest)]
+
+
+def _on_settings_loaded(fleet: Fleet, event: SettingsLoaded, now: float) -> Decision:
+    if fleet.phase is not Phase.SERVING:
+        return fleet, [Discard(event.generation)]
+    actions: list[Action] = []
+    if fleet.candidate:
+        superseded = fleet.candidate.generation
+        actions.append(Discard(superseded))
+        for worker in fleet.workers:
+            if worker.generation == superseded:
+                fleet, orders = tell(fleet, worker, Order.QUIT, now + QUICK)
+                actions.extend(orders)
+    return replace(fleet, candidate=Candidate(event.generation, event.policy)), actions
+
+
+def _on_settings_rejected(fleet: Fleet, event: SettingsRejected, now: float) -> Decision:
+    text = f"reload failed: {event.why}; generation {fleet.generation} goes on serving unchanged"
+    return fleet, [Say(Level.ERROR, text)]
+
+
+def _on_grow(fleet: Fleet, event: Grow, now: float) -> Decision:
+    return _resize(fleet, fleet.size + 1)
+
+
+def _on_shrink(fleet: Fleet, event: Shrink, now: float) -> Decision:
+    return _resize(fleet, fleet.size - 1)
+
+
+def _resize(fleet: Fleet, size: int) -> Decision:
+    # Half the slots stay free for the replacements that a reload boots beside the workers that serve.
+    size = max(1, min(size, fleet.slots // 2))
+    if fleet.phase is not Phase.SERVING or size == fleet.size:
+        return fleet, []
+    return replace(fleet, size=size), [Say(Level.INFO, f"{size} workers wanted, before {fleet.size}")]
+
+
+def _on_reopen(fleet: Fleet, event: Reopen, now: float) -> Decision:
+    pids = [w.pid for w in fleet.workers if w.pid is not None and w.stage in (Stage.READY, Stage.LEAVING)]
+    return fleet, [ReopenLogs(), *(Send(pid, Order.REOPEN) for pid in pids)]
+
+
+_HANDLERS: dict[type, Callable[[Fleet, Any, float], Decision]] = {
+    Started: _on_started,
+    Tick: _on_tick,
+    Spawned: _on_spawned,
+    SpawnFailed: _on_spawn_failed,
+    WorkerReady: _on_ready,
+    WorkerFailed: _on_failed,
+    WorkerTired: _on_tired,
+    Exited: _on_exited,
+    Terminate: _on_terminate,
+    Interrupt: _on_interrupt,
+    Hangup: _on_hangup,
+    SettingsLoaded: _on_settings_loaded,
+    SettingsRejected: _on_settings_rejected,
+    Grow: _on_grow,
+    Shrink: _on_shrink,
+    Reopen: _on_reopen,
+}

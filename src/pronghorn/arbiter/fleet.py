@@ -1,0 +1,130 @@
+"""What the arbiter knows about its workers: frozen data, no behaviour beyond reading itself."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Phase(Enum):
+    """Where the life of the whole fleet stands."""
+
+    SERVING = "serving"
+    STOPPING = "stopping"
+    GONE = "gone"
+
+
+class Stage(Enum):
+    """Where the life of one worker stands, as the arbiter sees it."""
+
+    FORKING = "forking"
+    """Decided, not yet forked: holds the slot so that nothing is decided twice."""
+    BOOTING = "booting"
+    READY = "ready"
+    LEAVING = "leaving"
+    """Told to drain, to quit or to abort: never counted as serving again, gone at `kill_at` at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings of one generation that the arbiter's decisions depend on. Times in seconds.
+
+    Arguments:
+        size: workers wanted, at least 1.
+        graceful_timeout: how long a draining worker may take before it is killed.
+        boot_timeout: how long a worker may take from its fork until it is ready.
+        timeout: silence of a worker's heartbeat after which it counts as hung; 0 switches the check off.
+    """
+
+    size: int
+    graceful_timeout: float
+    boot_timeout: float
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One child process. Times are monotonic seconds."""
+
+    slot: int
+    generation: int
+    stage: Stage
+    born: float
+    pid: int | None = None
+    ready_at: float | None = None
+    retiring: bool = False
+    """Asked to be recycled: serves on until its replacement is ready."""
+    kill_at: float | None = None
+    why: str = ""
+    """What it reported before it failed, or why it was stopped."""
+    trace: str = ""
+
+    @property
+    def name(self) -> str:
+        """How log lines call it."""
+        return f"worker {self.slot + 1} (pid {self.pid})"
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Consecutive young deaths. A wave of workers that die together counts once, see `decide.count_death`."""
+
+    length: int = 0
+    since: float = float("-inf")
+    not_before: float = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A generation that waits for its first worker to be ready."""
+
+    generation: int
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All that decisions are made from.
+
+    Arguments:
+        policy: of the serving generation.
+        size: workers wanted now; starts as `policy.size`, changed by TTIN and TTOU.
+        slots: processes that may exist at once, drainers included (the scoreboard's length).
+        proven: whether any worker has ever been ready; until then a failing application ends the command.
+    """
+
+    policy: Policy
+    size: int
+    slots: int
+    generation: int = 1
+    newest: int = 1
+    candidate: Candidate | None = None
+    phase: Phase = Phase.SERVING
+    status: int = 0
+    stopping_since: float | None = None
+    hurried: bool = False
+    proven: bool = False
+    workers: tuple[Worker, ...] = ()
+    streak: Streak = Streak()
+    ticked: float | None = None
+    amnesty: float = float("-inf")
+    """No worker is called silent for the time before this: the arbiter itself was not running."""
+
+    def by_pid(self, pid: int) -> Worker | None:
+        """The worker with this process id, if it is one of ours."""
+        return next((worker for worker in self.workers if worker.pid == pid), None)
+
+    def free_slots(self) -> list[int]:
+        """Slots that no process holds, lowest first."""
+        taken = {worker.slot for worker in self.workers}
+        return [slot for slot in range(self.slots) if slot not in taken]
+
+    def fresh(self) -> list[Worker]:
+        """Workers of the serving generation that serve or will."""
+        return [
+            w
+            for w in self.workers
+            if w.generation == self.generation and w.stage is not Stage.LEAVING and not w.retiring
+        ]
+
+    def outdated(self) -> list[Worker]:
+        """Workers that serve, but only until a fresh one takes over."""
+        return [w for w in self.workers if w.stage is Stage.READY and (w.retiring or w.generation < self.generation)]

@@ -1,0 +1,210 @@
+"""Binds the listeners that all workers share: TCP over IPv4 and IPv6, unix sockets, inherited descriptors."""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pronghorn.errors import ListenError
+from pronghorn.options.address import Address, FdAddress, TcpAddress, UnixAddress, parse_address
+
+EVERY_IPV4 = "0.0.0.0"  # noqa: S104 - what `:8000` asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listening socket.
+
+    Arguments:
+        text: the address as the settings write it; by it a reload recognises a listener it can keep.
+        path: a unix socket's file, absolute: the application may change the current directory.
+        inode: device and inode of that file, so that only our own is ever removed.
+    """
+
+    text: str
+    socket: socket.socket
+    path: str = ""
+    inode: tuple[int, int] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a client finds it, with the port the kernel chose."""
+        return url_of(self.socket)
+
+
+def open_listeners(addresses: Sequence[str], backlog: int, held: Sequence[Listener] = ()) -> list[Listener]:
+    """Listens on every address; all or none.
+
+    Arguments:
+        addresses: as `bind` writes them.
+        backlog: connections the kernel may hold before they are accepted.
+        held: listeners of the serving generation; one with the same address is used again, never bound twice.
+
+    Raises:
+        ListenError: one line that names the address and the remedy.
+    """
+    opened: list[Listener] = []
+    known = {listener.text: listener for listener in held}
+    try:
+        for text in dict.fromkeys(addresses):
+            if text in known:
+                opened.append(known[text])
+            else:
+                opened.extend(_open(text, parse_address(text), backlog))
+    except BaseException:
+        close_listeners(listener for listener in opened if listener not in held)
+        raise
+    return opened
+
+
+def close_listeners(listeners: Iterable[Listener]) -> None:
+    """Closes them, and removes the files of unix sockets that are still ours."""
+    for listener in listeners:
+        listener.socket.close()
+        if listener.inode is not None and _inode(listener.path) == listener.inode:
+            Path(listener.path).unlink()
+
+
+def url_of(sock: socket.socket) -> str:
+    """The address of a listening socket as a URL."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{os.fsdecode(name)}"
+    host, port = name[0], name[1]
+    return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def _open(text: str, address: Address, backlog: int) -> list[Listener]:
+    match address:
+        case TcpAddress():
+            return [Listener(text, sock) for sock in _open_tcp(text, address, backlog)]
+        case UnixAddress():
+            return [_open_unix(text, address.path, backlog)]
+        case FdAddress():
+            return [Listener(text, _adopt(text, address.fd))]
+
+
+def _open_tcp(text: str, address: TcpAddress, backlog: int) -> list[socket.socket]:
+    """One socket for each address that the host has: `localhost` is 127.0.0.1 and often ::1."""
+    try:
+        found = socket.getaddrinfo(
+            address.host or EVERY_IPV4, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise ListenError(f"cannot listen on {text}: host {address.host!r} is not known ({error.strerror})") from error
+    opened: list[socket.socket] = []
+    port = address.port
+    try:
+        for family, _, _, _, name in dict.fromkeys(found):
+            # Port 0 for a name with two addresses: the second takes the port that the first was given.
+            target = (name[0], port, *name[2:])
+            try:
+                sock = _bind_tcp(socket.AddressFamily(family), target, backlog)
+            except OSError as error:
+                if opened and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    # A resolver names ::1 on machines without IPv6 as well.
+                    continue
+                raise ListenError(_explain(text, error)) from error
+            opened.append(sock)
+            port = sock.getsockname()[1]
+    except BaseException:
+        for sock in opened:
+            sock.close()
+        raise
+    return opened
+
+
+def _bind_tcp(family: socket.AddressFamily, name: tuple[object, ...], backlog: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Without it a restart fails for a minute on connections in TIME_WAIT. It never lets two servers listen at once.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit it: one setsockopt for each listener instead of one for each connection.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            # [::] means IPv6: with 0.0.0.0 beside it both can be bound, and REMOTE_ADDR never reads ::ffff:1.2.3.4.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(name)
+        sock.listen(backlog)
+        sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _open_unix(text: str, path: str, backlog: int) -> Listener:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(text, path)
+        sock.bind(path)
+        sock.listen(backlog)
+        sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    except ListenError:
+        sock.close()
+        raise
+    except OSError as error:
+        sock.close()
+        raise ListenError(_explain(text, error)) from error
+    return Listener(text, sock, str(Path(path).absolute()), _inode(path))
+
+
+def _remove_stale(text: str, path: str) -> None:
+    """Removes the file that a killed server left; ListenError if it is no socket or somebody still answers on it."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ListenError(f"cannot listen on {text}: {path} exists and is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink()
+            return
+        except TimeoutError:
+            pass  # A full backlog: somebody listens, if slowly.
+    raise ListenError(f"cannot listen on {text}: another server answers there; stop it, or use another --bind")
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _adopt(text: str, fd: int) -> socket.socket:
+    """The inherited socket. It listens already (socket activation); listening again would reset its backlog."""
+    try:
+        sock = socket.socket(fileno=os.dup(fd))
+    except OSError as error:
+        raise ListenError(f"cannot listen on {text}: descriptor {fd} is not a socket ({error.strerror})") from error
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        sock.close()
+        raise ListenError(f"cannot listen on {text}: descriptor {fd} is a socket that nobody called listen() on")
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    return sock
+
+
+def _explain(text: str, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            why = "the address is in use by another process; stop it, or use another --bind"
+        case errno.EACCES | errno.EPERM:
+            why = "permission denied; ports below 1024 need privileges (CAP_NET_BIND_SERVICE), paths a writable folder"
+        case errno.EADDRNOTAVAIL:
+            why = "this machine has no such address; 0.0.0.0 listens on all that it has"
+        case errno.ENOENT:
+            why = "its folder does not exist"
+        case _:
+            why = error.strerror or str(error)
+    return f"cannot listen on {text}: {why}"

@@ -1,0 +1,100 @@
+"""What is against what should be: kills what is late, drains what is too many, forks what is missing. Pure."""
+
+from dataclasses import replace
+
+from pronghorn.arbiter.actions import Action, Leave, Level, Order, Say, Send, Spawn
+from pronghorn.arbiter.fleet import Fleet, Phase, Stage, Worker
+
+QUICK = 3.0
+"""Seconds between telling a worker to quit at once and killing it."""
+
+_UNREADY = (Stage.FORKING, Stage.BOOTING)
+
+
+def reconcile(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    """The fleet and the orders that bring it nearer to what is wanted."""
+    fleet, actions = _enforce_deadlines(fleet, now)
+    if fleet.phase is Phase.SERVING:
+        for step in (_drain_surplus, _fork_missing, _fork_candidate):
+            fleet, more = step(fleet, now)
+            actions += more
+    elif fleet.phase is Phase.STOPPING and not fleet.workers:
+        fleet = replace(fleet, phase=Phase.GONE)
+        actions.append(Leave(fleet.status))
+    return fleet, actions
+
+
+def with_worker(fleet: Fleet, worker: Worker) -> Fleet:
+    """The fleet with the worker of the same slot replaced by `worker`."""
+    return replace(fleet, workers=tuple(worker if w.slot == worker.slot else w for w in fleet.workers))
+
+
+def tell(fleet: Fleet, worker: Worker, order: Order, kill_at: float) -> tuple[Fleet, list[Action]]:
+    """Tells one worker to leave, and remembers when it must be gone. A worker already leaving is never given longer."""
+    if worker.stage is Stage.LEAVING:
+        # kill_at is None once the kill has been sent: nothing more can be asked of that process.
+        if worker.kill_at is None:
+            return fleet, []
+        kill_at = min(kill_at, worker.kill_at)
+    fleet = with_worker(fleet, replace(worker, stage=Stage.LEAVING, kill_at=kill_at))
+    return fleet, [] if worker.pid is None else [Send(worker.pid, order)]
+
+
+def _enforce_deadlines(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    actions: list[Action] = []
+    for worker in fleet.workers:
+        if worker.kill_at is None or now < worker.kill_at or worker.pid is None:
+            continue
+        if worker.stage is Stage.BOOTING and not worker.why:
+            # Its stack tells what the import is waiting for, so it may dump it before it is killed.
+            why = f"not ready after {now - worker.born:.0f} s (boot_timeout)"
+            fleet = with_worker(fleet, replace(worker, why=why, kill_at=now + QUICK))
+            actions.append(Send(worker.pid, Order.ABORT))
+            continue
+        fleet = with_worker(fleet, replace(worker, kill_at=None))
+        actions += [Say(Level.WARNING, f"{worker.name} did not leave in time: killed"), Send(worker.pid, Order.KILL)]
+    return fleet, actions
+
+
+def _drain_surplus(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    """Drains outdated workers for which a fresh one is ready, then fresh ones above the size; the oldest first."""
+    outdated = sorted(fleet.outdated(), key=lambda w: (w.generation, w.born))
+    ready = sorted((w for w in fleet.fresh() if w.stage is Stage.READY), key=lambda w: w.born)
+    surplus = len(outdated) + len(ready) - fleet.size
+    leaving = [*outdated, *ready][: max(0, surplus)]
+    # One that still boots an adopted-over generation would only become outdated.
+    leaving += [w for w in fleet.workers if w.stage in _UNREADY and w.generation < fleet.generation]
+    actions: list[Action] = []
+    for worker in leaving:
+        fleet, orders = tell(fleet, worker, Order.DRAIN, now + fleet.policy.graceful_timeout)
+        actions += orders
+    return fleet, actions
+
+
+def _fork_missing(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    if now < fleet.streak.not_before:
+        return fleet, []
+    fresh, outdated = fleet.fresh(), fleet.outdated()
+    booting = sum(w.stage is not Stage.READY for w in fresh)
+    missing = max(0, fleet.size - len(fresh) - len(outdated))
+    if missing == 0 and outdated and booting == 0 and len(fresh) < fleet.size:
+        # The replacement of an outdated worker boots beside it, one at a time: the machine keeps its CPU for requests.
+        missing = 1
+    if fleet.streak.length > 1:
+        # Workers keep dying young: one at a time shows whether they still do.
+        missing = min(missing, max(0, 1 - booting))
+    return _fork(fleet, missing, fleet.generation, now)
+
+
+def _fork_candidate(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    candidate = fleet.candidate
+    if candidate is None or any(w.generation == candidate.generation for w in fleet.workers):
+        return fleet, []
+    return _fork(fleet, 1, candidate.generation, now)
+
+
+def _fork(fleet: Fleet, count: int, generation: int, now: float) -> tuple[Fleet, list[Action]]:
+    """Forks into free slots. Where none is free the fork waits for the next exit: drainers bound the processes."""
+    slots = fleet.free_slots()[:count]
+    born = tuple(Worker(slot, generation, Stage.FORKING, now) for slot in slots)
+    return replace(fleet, workers=fleet.workers + born), [Spawn(slot, generation) for slot in slots]

@@ -1,0 +1,118 @@
+"""From the fork to the first connection: what a new worker does before it serves."""
+
+import contextlib
+import faulthandler
+import gc
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pronghorn.apps.load import enter_surroundings, load
+from pronghorn.engine.linux import set_parent_death_signal, set_process_name
+from pronghorn.engine.scoreboard import Slot
+from pronghorn.errors import AppLoadError, StartError
+from pronghorn.observe import log
+from pronghorn.observe.access import AccessLog
+from pronghorn.options import Settings
+from pronghorn.worker import report
+from pronghorn.worker.build import build_engine
+from pronghorn.worker.exits import Exit
+from pronghorn.worker.pulse import Pulse
+from pronghorn.worker.serve import Serving, serve
+
+ARBITER_SIGNALS = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1,
+    signal.SIGUSR2, signal.SIGCHLD, signal.SIGWINCH,
+)  # fmt: skip
+"""What the arbiter handles or blocks around a fork; a worker starts with none of its handlers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """All that the arbiter hands to a new worker.
+
+    Arguments:
+        row: its row of the scoreboard.
+        access: the access log, opened by the arbiter; None if there is none.
+        app: the application if it was preloaded.
+        report_to: write end of the pipe to the arbiter.
+        leash: read end of a pipe that only the arbiter holds open: its end is the arbiter's death.
+        foreign: descriptors of the arbiter that mean nothing here.
+    """
+
+    row: Slot
+    generation: int
+    arbiter: int
+    settings: Settings
+    listeners: Sequence[socket.socket]
+    access: AccessLog | None
+    app: Callable[..., Any] | None
+    report_to: int
+    leash: int
+    foreign: Sequence[int]
+    pulse: Pulse
+
+
+def run(birth: Birth) -> int:
+    """The whole life of a worker; its exit status. Called in the child, with the arbiter's signals still blocked."""
+    _leave_the_arbiter(birth)
+    try:
+        log.setup(birth.settings.logs)
+        app = birth.app or _load(birth)
+        engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access)
+        engine.start()
+    except StartError as error:
+        trace = error.trace if isinstance(error, AppLoadError) else ""
+        report.send(birth.report_to, report.Failed(str(error), trace))
+        return error.exit_status
+    return serve(
+        Serving(
+            engine=engine,
+            row=birth.row,
+            access=birth.access,
+            arbiter=birth.arbiter,
+            leash=birth.leash,
+            report_to=birth.report_to,
+            pulse=birth.pulse,
+            graceful_timeout=birth.settings.fleet.graceful_timeout,
+        )
+    )
+
+
+def _load(birth: Birth) -> Callable[..., Any]:
+    enter_surroundings(birth.settings.app)
+    return load(birth.settings.app.app)
+
+
+def _leave_the_arbiter(birth: Birth) -> None:
+    """Gives up everything inherited that is the arbiter's: its signal handlers, descriptors, randomness."""
+    # TERM, not KILL: the worker may still finish what runs. The kernel looks at the forking *thread*; the arbiter has
+    # only one.
+    set_parent_death_signal(signal.SIGTERM)
+    set_process_name("pronghorn-work")
+    signal.set_wakeup_fd(-1)
+    birth.row.claim(os.getpid(), birth.generation)
+    for number in ARBITER_SIGNALS:
+        # While the application is imported nothing can be lost: the default action ends the worker at once.
+        signal.signal(number, signal.SIG_DFL)
+    # A hangup or a worker count is the arbiter's business, also when a terminal or `killall` sends it to everybody.
+    for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ARBITER_SIGNALS)
+    if os.getppid() != birth.arbiter:
+        # The arbiter died between the fork and the prctl: no signal will ever come.
+        os._exit(Exit.OK)
+    for fd in birth.foreign:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    # Without it all workers would draw the same random numbers: the arbiter's state was copied into each.
+    random.seed()
+    gc.enable()
+    with contextlib.suppress(OSError, ValueError):
+        # ABRT (from the arbiter, for a hung worker), SEGV and the like leave the stacks of all threads in the log.
+        faulthandler.enable(sys.stderr, all_threads=True)

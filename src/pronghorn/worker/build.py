@@ -1,0 +1,42 @@
+"""Makes the engine of one worker from the settings of its generation."""
+
+import random
+from collections.abc import Callable, Sequence
+from socket import socket
+from typing import Any
+
+from pronghorn.apps.wsgi import WSGI
+from pronghorn.engine.loop import Engine
+from pronghorn.engine.scoreboard import Slot
+from pronghorn.observe import log
+from pronghorn.observe.access import AccessLog
+from pronghorn.options import EngineOptions, Settings
+
+
+def build_engine(
+    app: Callable[..., Any], listeners: Sequence[socket], settings: Settings, row: Slot, access: AccessLog | None
+) -> Engine:
+    """The engine that serves the WSGI callable `app` on `listeners`, not yet started.
+
+    Arguments:
+        row: the worker's row of the scoreboard.
+        access: the access log, or None.
+    """
+    options = settings.engine
+    handler = WSGI(
+        app,
+        options,
+        listeners,
+        errors=log.error_stream(),
+        multiprocess=settings.fleet.workers > 1,
+        trusted=settings.trust.forwarded_allow_ips,
+    )
+    return Engine(handler, listeners, options, access=access, slot=row, recycle_after=recycle_after(options))
+
+
+def recycle_after(options: EngineOptions) -> int:
+    """Requests after which this worker asks to be replaced, 0 for never; drawn anew in each worker."""
+    if options.max_requests == 0:
+        return 0
+    # Workers that started together would otherwise all be replaced together.
+    return options.max_requests + random.randint(0, options.max_requests_jitter)  # noqa: S311 - no secret

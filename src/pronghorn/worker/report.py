@@ -1,0 +1,60 @@
+"""What a worker tells the arbiter through its pipe: one line of JSON for each message."""
+
+import os
+from collections.abc import Iterator
+
+import msgspec
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """Connections are accepted."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The worker cannot serve and ends; `why` is one line, `trace` the traceback of the application's own code.
+
+    The arbiter writes both to the log: workers that boot together fail together, and one traceback is enough.
+    """
+
+    why: str
+    trace: str = ""
+
+
+class Tired(msgspec.Struct, frozen=True, tag="tired"):
+    """The worker serves on, but wants to be replaced."""
+
+    why: str
+
+
+Report = Ready | Failed | Tired
+
+LONGEST_WHY = 1000
+"""Characters of a reason."""
+
+LONGEST_TRACE = 8000
+"""Characters of a traceback, its end: together with the reason below the 64 KiB that a pipe holds, however escaped."""
+
+_decoder: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
+
+
+def send(pipe: int, report: Report) -> None:
+    """Writes one report. An arbiter that is gone is not an error here: the leash tells of it."""
+    if isinstance(report, Failed):
+        report = Failed(report.why[:LONGEST_WHY], report.trace[-LONGEST_TRACE:])
+    try:
+        os.write(pipe, msgspec.json.encode(report) + b"\n")
+    except BrokenPipeError:
+        return
+
+
+class Reader:
+    """Puts the pieces read from one worker's pipe together to reports."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[Report]:
+        """The reports that `data` completes. msgspec.DecodeError if it is not from one of our workers."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            yield _decoder.decode(line)

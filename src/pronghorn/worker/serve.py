@@ -1,0 +1,199 @@
+"""The worker's main thread: waits for signals, for the arbiter's death and for the engine, and runs no request.
+
+So a signal is served whatever the application does: the loop and the application run on the engine's threads.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from types import FrameType
+from typing import Any
+
+from pronghorn.engine import scoreboard
+from pronghorn.engine.loop import Engine
+from pronghorn.engine.scoreboard import Slot
+from pronghorn.observe import log as observe_log
+from pronghorn.observe.access import AccessLog
+from pronghorn.worker import report
+from pronghorn.worker.exits import Exit
+from pronghorn.worker.pulse import Pulse
+
+BEAT = 1.0
+"""Seconds between two heartbeats."""
+
+ORPHAN_DRAIN = 1.5
+"""Seconds an orphan may take to finish its requests: a supervisor that restarts the arbiter needs the port back."""
+
+QUICK_STOP = 1.0
+"""Seconds the engine gets to give up its threads when it stops quickly."""
+
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
+
+log = logging.getLogger("pronghorn.error")
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the main thread watches and what it may do. Times in seconds."""
+
+    engine: Engine
+    row: Slot
+    access: AccessLog | None
+    arbiter: int
+    leash: int
+    report_to: int
+    pulse: Pulse
+    graceful_timeout: float
+
+
+class Mode(Enum):
+    """What the worker is doing."""
+
+    SERVING = "serving"
+    DRAINING = "draining"
+    STOPPING = "stopping"
+
+
+@dataclass(slots=True)
+class Watch:
+    """The state of the main thread's wait."""
+
+    mode: Mode = Mode.SERVING
+    stop_at: float | None = None
+    """Monotonic second at which draining turns into stopping."""
+    tired: bool = False
+    orphaned: bool = False
+    pending: set[int] = field(default_factory=set)
+    """Signals that arrived and were not acted on; the handler does nothing but add to it."""
+
+
+def serve(serving: Serving) -> int:
+    """Serves until told to leave or orphaned; the exit status. Says it is ready as soon as it can be told so."""
+    watch = Watch()
+    with selectors.DefaultSelector() as selector, _signals_into(watch) as wakeup:
+        selector.register(wakeup, selectors.EVENT_READ, lambda: _empty(wakeup))
+        selector.register(serving.leash, selectors.EVENT_READ, lambda: _on_leash(serving, watch, selector))
+        selector.register(serving.engine.fileno(), selectors.EVENT_READ, serving.engine.acknowledge)
+        serving.pulse.beat(serving.row.index)
+        serving.row.state = scoreboard.READY
+        report.send(serving.report_to, report.Ready())
+        while serving.engine.state != "stopped":
+            for key, _ in selector.select(_patience(watch)):
+                key.data()
+            serving.pulse.beat(serving.row.index)
+            _step(serving, watch)
+    if not serving.engine.join(QUICK_STOP):
+        log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
+    _run_exit_functions()
+    return Exit.OK
+
+
+def _step(serving: Serving, watch: Watch) -> None:
+    """Acts on what the wait brought."""
+    engine = serving.engine
+    if os.getppid() != serving.arbiter and not watch.orphaned:
+        _orphan(serving, watch)
+    while watch.pending:
+        number = watch.pending.pop()
+        if number == signal.SIGUSR1:
+            _reopen_logs(serving.access)
+        elif number == signal.SIGTERM:
+            _drain(serving, watch, serving.graceful_timeout)
+        else:
+            _stop(serving, watch)
+    if engine.wants_recycling and not watch.tired and watch.mode is Mode.SERVING:
+        watch.tired = True
+        report.send(serving.report_to, report.Tired("max_requests reached"))
+    if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
+        log.warning("Worker %d did not finish its requests in time: they are cut off", os.getpid())
+        _stop(serving, watch)
+
+
+def _reopen_logs(access: AccessLog | None) -> None:
+    observe_log.reopen()
+    if access is not None:
+        access.reopen()
+
+
+def _patience(watch: Watch) -> float:
+    if watch.pending:
+        return 0.0
+    if watch.stop_at is None:
+        return BEAT
+    return min(BEAT, max(0.0, watch.stop_at - time.monotonic()))
+
+
+def _drain(serving: Serving, watch: Watch, limit: float) -> None:
+    """Finishes what runs, for at most `limit` seconds; a second order may only shorten the time."""
+    if watch.mode is Mode.STOPPING:
+        return
+    until = time.monotonic() + limit
+    watch.stop_at = until if watch.stop_at is None else min(watch.stop_at, until)
+    if watch.mode is Mode.SERVING:
+        watch.mode = Mode.DRAINING
+        serving.row.state = scoreboard.DRAINING
+        serving.engine.drain()
+
+
+def _stop(serving: Serving, watch: Watch) -> None:
+    if watch.mode is not Mode.STOPPING:
+        watch.mode, watch.stop_at = Mode.STOPPING, None
+        serving.engine.stop()
+
+
+def _on_leash(serving: Serving, watch: Watch, selector: selectors.BaseSelector) -> None:
+    # Nothing is ever written to it: readable means its end, and an end stays readable.
+    selector.unregister(serving.leash)
+    _orphan(serving, watch)
+
+
+def _orphan(serving: Serving, watch: Watch) -> None:
+    if not watch.orphaned:
+        watch.orphaned = True
+        log.error("The arbiter (pid %d) is gone: worker %d finishes what runs and leaves", serving.arbiter, os.getpid())
+    _drain(serving, watch, ORPHAN_DRAIN)
+
+
+@contextlib.contextmanager
+def _signals_into(watch: Watch) -> Any:
+    """Handlers that only note the signal, and the descriptor that wakes the wait."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        watch.pending.add(number)
+
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in HANDLED:
+        signal.signal(number, note)
+    try:
+        yield reader
+    finally:
+        # The process ends: a late signal must not find a handler whose pipe is closed, nor kill a clean exit.
+        signal.set_wakeup_fd(-1)
+        for number in HANDLED:
+            signal.signal(number, signal.SIG_IGN)
+        os.close(reader)
+        os.close(writer)
+
+
+def _empty(fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(fd, 4096)
+
+
+def _run_exit_functions() -> None:
+    """Runs what the application registered with atexit: the worker ends by os._exit, which would skip it.
+
+    An ordinary exit would unwind through the arbiter's frames below the fork and wait for threads that may never end.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name for it
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
