@@ -35,8 +35,8 @@ cdef enum:
 cdef const char* HEX = "0123456789abcdef"
 cdef tuple MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# For each octet: 0 if it is copied as it is, 1 if it is escaped. A raw control byte would let a peer forge a line or send
-# escape sequences to the terminal that shows it (CVE-2020-7694), a quote or a backslash would let it leave its field.
+# For each octet: 0 if it is copied as it is, 1 if it is escaped. A raw control byte would let a peer forge a line or
+# send escape sequences to the terminal that shows it (CVE-2020-7694), a quote or a backslash would let it leave its field.
 cdef unsigned char[256] SPECIAL
 
 
@@ -51,7 +51,7 @@ fill_special()
 
 @cython.final
 cdef class AccessLog(Recorder):
-    """Formats records by `line_format` (Gunicorn's atoms) and writes them to `target`, a path or `-` for standard output.
+    """Formats records by `line_format` (Gunicorn's atoms) and writes them to `target`, a path or `-`: standard output.
 
     Raises SettingsError for a malformed format and OSError when the target cannot be opened. What cannot be written
     later is dropped; the error log says how many lines were.
@@ -282,7 +282,8 @@ cdef bytes stamp_of(int64_t second):
     west = local.tm_gmtoff < 0
     hours, minutes = divmod(abs(local.tm_gmtoff) // 60, 60)
     return (
-        f"[{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/{local.tm_year}:{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02} "
+        f"[{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/{local.tm_year}"
+        f":{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02} "
         f"{'-' if west else '+'}{hours:02}{minutes:02}]"
     ).encode()
 
