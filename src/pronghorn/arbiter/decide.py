@@ -187,7 +187,7 @@ def _on_exited(fleet: Fleet, event: Exited, now: float) -> Decision:
     fleet = replace(fleet, workers=tuple(w for w in fleet.workers if w is not worker))
     end = describe(event)
     if worker.stage is Stage.LEAVING or fleet.phase is not Phase.SERVING:
-        repeated = bool(fleet.status) and event.status == fleet.status
+        repeated = bool(fleet.status) and (event.status == fleet.status or is_quiet(event))
         level = Level.INFO if is_quiet(event) else Level.WARNING
         return fleet, [] if repeated else [Say(level, f"{worker.name} {end}")]
     if worker.stage is Stage.BOOTING:
