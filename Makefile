@@ -8,7 +8,7 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs build clean
+.PHONY: help demo test lint types docs build bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,20 @@ types: build  ## mypy --strict, and the stubs of the native modules against the 
 docs: build  ## write the generated documents anew
 	$(BIN)/python -m pronghorn.settings.reference
 
+bench/.venv/.installed: bench/requirements.txt
+	$(PYTHON) -m venv bench/.venv
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check bjoern \
+		|| echo "bench: bjoern cannot be built here (Debian: apt-get install libev-dev); it is left out"
+	touch $@
+
+bench/build/floor: bench/floor.c
+	mkdir -p bench/build
+	$(CC) -O2 -Wall -Wextra -o $@ $<
+
+bench: build bench/.venv/.installed bench/build/floor  ## compare with other servers (needs wrk); BENCH='--only hello --rounds 1'
+	bench/.venv/bin/python -m bench $(BENCH)
+
 clean:  ## remove everything that was built
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) bench/.venv bench/build build dist src/*.egg-info
 	find src -name '*.so' -delete

@@ -548,6 +548,7 @@ cdef class Engine(Host):
                 break
             connection.state = READING
             if result < 0:
+                exchange.body.dispose()
                 connection.exchange = None
                 at = size
                 self._refuse(thread, connection, result)
@@ -689,6 +690,8 @@ cdef class Engine(Host):
         self.requests += 1
         if self.recorder is not None:
             self._record(connection, exchange)
+        if exchange.body is not None:
+            exchange.body.dispose()
         if not exchange.keep_alive:
             connection.closing = True
             # When closing was our idea the peer may be sending already: a plain close would answer that with a reset, and the reset
@@ -856,6 +859,8 @@ cdef class Engine(Host):
         if connection.state == CLOSED:
             return 0
         disarm(connection, self.queues)
+        if connection.exchange is not None and (<Exchange>connection.exchange).body is not None:
+            (<Exchange>connection.exchange).body.dispose()
         connection.state = CLOSED
         connection.exchange = None
         connection.forget_outbox()
@@ -936,6 +941,8 @@ cdef class Engine(Host):
         if connection.state == RUNNING or connection.state == QUEUED:
             return 0        # left over from before the request
         if (kind == HEAD and connection.received.size) or kind == BODY:
+            if kind == BODY:
+                (<Exchange>connection.exchange).body.dispose()
             connection.exchange = None
             self._refuse(thread, connection, LATE_REQUEST)
             return self._settle(thread, connection, False)
@@ -987,7 +994,7 @@ cdef class Engine(Host):
         cdef unsigned int length
         cdef int fd, turn
         for turn in range(ACCEPTS):
-            if self.connections >= self.connection_limit and not self._evict():
+            if self.connections >= self.connection_limit and self._idlest() is None:
                 return self._pause_accepting(0)
             if self._has_most() and not self.deferred and not self.draining:
                 self.deferred = True
@@ -996,6 +1003,8 @@ cdef class Engine(Host):
             length = sizeof(address)
             fd = accept4(listener, <sockaddr*>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
+                if self.connections >= self.connection_limit:
+                    self._drop(self._idlest())
                 self._welcome(thread, fd, &address, listener)
                 if thread.lost:
                     return 0
@@ -1012,16 +1021,15 @@ cdef class Engine(Host):
             self.log.error("Cannot accept connections: %s. They wait in the listen queue", OSError(error, "accept"))
         return self._pause_accepting(SHORTAGE_PAUSE)
 
-    cdef bint _evict(self) except -1:
-        """Makes room for a new connection by closing the one that has been idle for longest. False: none is idle."""
+    cdef Connection _idlest(self):
+        """The connection that has been idle for longest: it makes room for a new one. None when none is idle."""
         cdef Connection idlest
         while self.queues[IDLE].first != NULL:
             idlest = <Connection>self.queues[IDLE].first
             if idlest.state == READING:
-                self._drop(idlest)
-                return True
+                return idlest
             disarm(idlest, self.queues)
-        return False
+        return None
 
     cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1:
         """A new connection. Its request is usually there already: reading at once saves a turn, and for a short one two calls."""

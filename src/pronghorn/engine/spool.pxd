@@ -16,5 +16,7 @@ cdef class Body:
     cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, object directory) except -1
     # The body is complete: reading starts at its beginning.
     cdef int rewind(self) except -1
+    # The request is over: gives memory and disk space back, whoever still holds the object.
+    cdef int dispose(self) except -1
     cdef int _write(self, const uint8_t* data, size_t size) except -1
     cdef object _take(self, size_t count)

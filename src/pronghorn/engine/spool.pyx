@@ -56,6 +56,13 @@ cdef class Body:
             self.file.seek(0)
         return 0
 
+    cdef int dispose(self) except -1:
+        if self.file is not None:
+            self.file.close()
+        release(&self.memory)
+        self.position = 0
+        return 0
+
     cdef object _take(self, size_t count):
         """The next `count` bytes in memory, or what is left of them."""
         cdef size_t left = self.memory.size - self.position

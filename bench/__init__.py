@@ -1,0 +1,1 @@
+"""Speed and memory of Pronghorn beside its peers: `make bench`, or `python -m bench --help`."""

@@ -1,0 +1,1 @@
+"""The applications that the servers are measured with, one file each."""

@@ -1,0 +1,210 @@
+"""The clients: wrk for many small requests, Python for what wrk cannot do (large bodies, idle and new connections, ticks)."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Self
+
+from .machine import HERE
+from .measure import Failed, get
+
+TIMEOUT = 5  # seconds without an answer after which a request counts as dropped
+PATIENCE = 30  # seconds for what should take two or three
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wrk:
+    """What one run of wrk saw; latencies in milliseconds."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds
+
+
+def begin(port: int, path: str, connections: int, seconds: int, kind: str = "plain") -> subprocess.Popen[str]:
+    """Start wrk; `kind` is what wrk.lua sends. It ends by itself after `seconds`."""
+    size = [
+        "--threads",
+        "1",
+        "--connections",
+        str(connections),
+        "--duration",
+        f"{seconds}s",
+        "--timeout",
+        f"{TIMEOUT}s",
+    ]
+    command = ["wrk", *size, "--script", str(HERE / "wrk.lua"), f"http://127.0.0.1:{port}{path}", "--", kind]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(wrk: subprocess.Popen[str], least_bytes: int) -> Wrk:
+    """Wait for wrk and read its figures.
+
+    Raises Failed when a request was dropped or refused, or when answers were on average shorter than `least_bytes`.
+    """
+    output, _ = wrk.communicate()
+    lines = [line for line in output.splitlines() if line.startswith("BENCH ")]
+    if not lines:
+        raise Failed(f"wrk gave no figures: {output.strip()[-160:]}")
+    seen = json.loads(lines[0].removeprefix("BENCH "))
+    requests = seen["requests"]
+    errors = {kind: seen[kind] for kind in ("connect", "read", "write", "status", "timeout") if seen[kind]}
+    if errors:
+        told = ", ".join(f"{count:,} {kind}" for kind, count in errors.items())
+        raise Failed(f"errors beside {requests:,} answers: {told}")
+    if requests == 0:
+        raise Failed("answered no request")
+    if seen["bytes"] < requests * least_bytes:
+        raise Failed(f"answers of {seen['bytes'] / requests:.0f} bytes, fewer than the body's {least_bytes}")
+    return Wrk(requests, seen["microseconds"] / 1e6, seen["p50"] / 1000, seen["p99"] / 1000)
+
+
+def upload(port: int, size: int) -> None:
+    """POST `size` bytes. Raises Failed unless the app says that it read them all."""
+    block = b"\xa5" * MIB
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", "/", (block for _ in range(size // MIB)), {"Content-Length": str(size)})
+        response = connection.getresponse()
+        answer = response.read()
+    except (OSError, HTTPException) as problem:
+        raise Failed(f"upload: {type(problem).__name__} {problem}") from problem
+    finally:
+        connection.close()
+    if response.status != 200 or answer != str(size).encode():
+        raise Failed(f"upload: status {response.status}, {answer[:80]!r} instead of {size}")
+
+
+def download(port: int, checksum: bool = False) -> tuple[int, int]:
+    """GET the file: its length, and its CRC-32 when asked for (0 otherwise, so that the load costs less)."""
+    buffer, length, crc = memoryview(bytearray(MIB)), 0, 0
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        while got := response.readinto(buffer):
+            length += got
+            crc = zlib.crc32(buffer[:got], crc) if checksum else 0
+    except (OSError, HTTPException) as problem:
+        raise Failed(f"download: {type(problem).__name__} {problem}") from problem
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise Failed(f"download: status {response.status}")
+    return length, crc
+
+
+def make_file(path: Path, size: int) -> Path:
+    """A file of `size` bytes that no lost or doubled block leaves unchanged; made once."""
+    if not path.exists() or path.stat().st_size != size:
+        with path.open("wb") as file:
+            for number in range(size // MIB):
+                file.write((b"%016d" % number) * (MIB // 16))
+    return path
+
+
+def file_crc(path: Path) -> int:
+    """The CRC-32 of a file."""
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(MIB):
+            crc = zlib.crc32(block, crc)
+    return crc
+
+
+class Idle:
+    """Keep-alive connections that had one request each and then say nothing; use as a context."""
+
+    def __init__(self, port: int, body: bytes) -> None:
+        """Nothing is opened yet; `body` is how an answer ends."""
+        self.port = port
+        self.body = body
+        self.sockets: list[socket.socket] = []
+
+    def __repr__(self) -> str:
+        return f"<Idle {len(self.sockets)} connections to port {self.port}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for held in self.sockets:
+            held.close()
+        self.sockets.clear()
+
+    def open(self, count: int) -> None:
+        """Open `count` connections, one answered request on each. Raises Failed when one is not, or when it takes too long."""
+        deadline = time.monotonic() + PATIENCE
+        for number in range(count):
+            if time.monotonic() > deadline:
+                raise Failed(f"answered only {number:,} of {count:,} new connections in {PATIENCE} s")
+            client = socket.socket()
+            self.sockets.append(client)
+            client.settimeout(TIMEOUT)
+            try:
+                client.connect(("127.0.0.1", self.port))
+                answered = self.ask(client)
+            except OSError:
+                answered = False
+            if not answered:
+                raise Failed(f"answered {number:,} of {count:,} connections that stay open")
+
+    def ask(self, client: socket.socket) -> bool:
+        """Whether a request on this connection is answered in full."""
+        client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        answer = b""
+        while not answer.endswith(self.body):
+            block = client.recv(65536)
+            if not block:
+                return False
+            answer += block
+        return True
+
+    def check(self) -> None:
+        """Ask again on every connection. Raises Failed with how many the server had closed."""
+        closed = 0
+        for client in self.sockets:
+            try:
+                closed += not self.ask(client)
+            except OSError:
+                closed += 1
+        if closed:
+            raise Failed(f"had closed {closed:,} of {len(self.sockets):,} idle connections")
+
+
+def new_connection_ms(port: int, count: int) -> Iterator[float]:
+    """Milliseconds from connect to the end of the answer, for `count` connections one after another, fewer if they are slow."""
+    deadline = time.monotonic() + PATIENCE
+    for _ in range(count):
+        if time.monotonic() > deadline:
+            return
+        start = time.perf_counter()
+        get(port)
+        yield (time.perf_counter() - start) * 1000
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` (0 to 1) of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def ticks(port: int) -> dict[str, float]:
+    """The clock and the counts of bench.apps.ticker."""
+    answer: dict[str, float] = json.loads(get(port, "/ticks"))
+    return answer

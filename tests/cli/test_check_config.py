@@ -1,0 +1,72 @@
+"""--check-config, started as a process: the exit statuses that docs/exit-statuses.md promises."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+APPLICATION = """\
+import os
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [os.environ.get("COLOUR", "none").encode()]
+
+def create_app(name="x"):
+    if os.environ.get("COLOUR") == "red":
+        raise ValueError("no red")
+    return app
+
+number = 3
+"""
+
+
+def check(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (cwd / "shop.py").write_text(APPLICATION)
+    return subprocess.run(
+        [sys.executable, "-m", "pronghorn", "--check-config", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize("app", ["shop:app", "shop:create_app()", 'shop:create_app("y")'])
+def test_all_is_well(tmp_path, app):
+    result = check(tmp_path, app)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"The settings are right, and {app} can be served.\n"
+
+
+def test_the_application_may_stand_elsewhere(tmp_path):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "other.py").write_text("from shop import app\n")
+    assert check(tmp_path, "--chdir", "web", "--pythonpath", str(tmp_path), "other:app").returncode == 0
+
+
+def test_wrong_settings(tmp_path):
+    result = check(tmp_path, "--threads", "0", "shop:app")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "pronghorn: --threads: threads must be at least 1, not '0'\n"
+
+
+@pytest.mark.parametrize("app", ["shpo:app", "shop:ap", "shop:number", "shop:", "shop:app("])
+def test_an_application_that_is_not_there_is_one_line(tmp_path, app):
+    result = check(tmp_path, app)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith("pronghorn: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_application_that_raises_shows_its_traceback_and_none_of_ours(tmp_path):
+    result = check(tmp_path, "--env", "COLOUR=red", "shop:create_app()")
+    assert result.returncode == 3
+    assert "ValueError: no red" in result.stderr
+    assert "shop.py" in result.stderr
+    assert "pronghorn/cli" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("pronghorn: ")
