@@ -1,6 +1,8 @@
 """Finding the application, and the one line that says why it cannot be found."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,7 @@ from pronghorn.apps.load import enter_surroundings, load
 from pronghorn.errors import AppLoadError
 from pronghorn.options import AppOptions
 
-MODULE = '''
+MODULE = """
 def app(environ, start_response):
     return [b"app"]
 
@@ -37,7 +39,7 @@ async def asgi(scope, receive, send):
     pass
 
 number = 5
-'''
+"""
 
 
 @pytest.fixture
@@ -154,10 +156,8 @@ def test_surroundings(place, monkeypatch):
     monkeypatch.setenv("FLAVOUR", "old")
     enter_surroundings(AppOptions(app="x", chdir="site", pythonpath=("lib",), raw_env=("FLAVOUR=new=er",)))
     assert sys.path[:2] == [str(place / "site"), str(place / "lib")]
-    import os
-
     assert os.environ["FLAVOUR"] == "new=er"
-    assert os.getcwd() == str(place / "site")
+    assert Path.cwd() == place / "site"
 
 
 @pytest.mark.usefixtures("place")

@@ -166,10 +166,7 @@ def _on_failed(fleet: Fleet, event: WorkerFailed, now: float) -> Decision:
     worker = fleet.by_pid(event.pid)
     if worker is None:
         return fleet, []
-    fleet = with_worker(fleet, replace(worker, why=event.why, trace=event.trace))
-    # Once the fleet stops, its reason has been said, and the other workers of the wave only repeat it.
-    loud = event.trace and fleet.phase is Phase.SERVING
-    return fleet, [Say(Level.ERROR, event.trace.rstrip())] if loud else []
+    return with_worker(fleet, replace(worker, why=event.why, trace=event.trace)), []
 
 
 def _on_tired(fleet: Fleet, event: WorkerTired, now: float) -> Decision:
@@ -191,7 +188,10 @@ def _on_exited(fleet: Fleet, event: Exited, now: float) -> Decision:
         level = Level.INFO if is_quiet(event) else Level.WARNING
         return fleet, [] if repeated else [Say(level, f"{worker.name} {end}")]
     if worker.stage is Stage.BOOTING:
-        return _on_stillbirth(fleet, worker, event, now)
+        # Said only now: workers that boot together fail together, and the first of them may end the command.
+        trace: list[Action] = [Say(Level.ERROR, worker.trace.rstrip())] if worker.trace else []
+        fleet, actions = _on_stillbirth(fleet, worker, event, now)
+        return fleet, trace + actions
     young = event.signal != _SIGKILL and now - (worker.ready_at or now) < YOUNG
     fleet = replace(fleet, streak=count_death(fleet, worker, now, young=young))
     level = Level.INFO if event.status == 0 and not event.signal else Level.ERROR
