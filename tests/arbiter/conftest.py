@@ -70,13 +70,13 @@ def children(pid):
 class Command:
     """One running `python -m pronghorn`."""
 
-    def __init__(self, cwd, *arguments, bind=("127.0.0.1:0",)):
+    def __init__(self, cwd, *arguments, bind=("127.0.0.1:0",), **options):
         environ = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         binds = [word for address in bind for word in ("--bind", address)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pronghorn", *binds, *arguments],
             cwd=cwd, env=environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, **options,
         )  # fmt: skip
         self.pid = self.process.pid
         self.lines = []

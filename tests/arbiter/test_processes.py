@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import PATIENCE, alive, until
 
+REMEDY = "stop it, or use another --bind"
+
 
 def serving(start, *arguments, workers=2, **options):
     return start("--workers", str(workers), *arguments, "app:app", **options).ready(workers)
@@ -248,8 +250,7 @@ def test_a_port_in_use(start):
         command = start("app:app", bind=(address,))
         assert command.wait() == 1
         assert command.lines == [
-            f"pronghorn: cannot listen on {address}: the address is in use by another process; "
-            "stop it, or use another --bind"
+            f"pronghorn: cannot listen on {address}: the address is in use by another process; {REMEDY}"
         ]
 
 
@@ -324,6 +325,43 @@ def test_replacing_workers_leaks_no_descriptors(start):
         command.said("is ready after", 3 + round_)
     assert len(command.workers()) == 2
     assert descriptors(command) == before
+
+
+def test_exit_functions_run_even_if_a_request_had_to_be_cut_off(start, place):
+    source = (place / "app.py").read_text()
+    (place / "app.py").write_text(source + '\nimport atexit\natexit.register(lambda: open("left", "a").write("x"))\n')
+    command = serving(start, "--graceful-timeout", "0.2s", workers=1)
+    in_the_application(command, "/sleep/60", place)
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
+    assert (place / "left").read_text() == "x"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_replaces_nobody(start, number):
+    command = serving(start, workers=4, start_new_session=True)
+    command.workers()
+    os.killpg(command.pid, number)
+    assert command.wait() == 0
+    assert "replaced" not in command.text
+    assert command.text.count("is ready after") == 4
+
+
+def test_usr2_is_no_end(start):
+    command = serving(start)
+    command.signal(signal.SIGUSR2)
+    command.said("USR2 is ignored")
+    assert command.get()[0] == 200
+
+
+def test_a_storm_of_signals(start):
+    command = serving(start)
+    for _ in range(200):
+        for number in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGHUP, signal.SIGTTOU, signal.SIGWINCH):
+            command.process.send_signal(number)
+    assert command.get()[0] == 200
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
 
 
 def test_an_idle_arbiter_sleeps(start):
