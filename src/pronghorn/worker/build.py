@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from socket import socket
-from typing import Any
+from typing import Any, TextIO, cast
 
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
@@ -27,7 +27,7 @@ def build_engine(
         app,
         options,
         listeners,
-        errors=log.error_stream(),
+        errors=cast("TextIO", log.error_stream()),  # has all that PEP 3333 asks of wsgi.errors
         multiprocess=settings.fleet.workers > 1,
         trusted=settings.trust.forwarded_allow_ips,
     )
