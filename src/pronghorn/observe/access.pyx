@@ -1,7 +1,7 @@
 """The access log: one line for every answered request, in Gunicorn's format, made without Python formatting.
 
-Every request passes through here when the log is on, so a line is put together from a list of small operations that was compiled
-from the format once, into one buffer that is written when the loop is idle or the buffer is large.
+Every request passes through here when the log is on, so a line is put together from a list of small operations that
+was compiled from the format once, into one buffer that is written when the loop is idle or the buffer is large.
 """
 
 import base64
@@ -33,10 +33,10 @@ cdef enum:
     ESCAPED_MOST = 4        # octets that one octet can become: \xNN
 
 cdef const char* HEX = "0123456789abcdef"
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+cdef tuple MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# For each octet: 0 if it is copied as it is, 1 if it is written \xNN. A raw control byte would let a peer forge a line or send
-# escape sequences to the terminal that shows it (CVE-2020-7694), a quote or a backslash would let it leave its field.
+# For each octet: 0 if it is copied, 1 if it is escaped. A raw control byte would let a peer forge a line or
+# send escape sequences to the terminal that shows it (CVE-2020-7694), a quote or a backslash would let it leave its field.
 cdef unsigned char[256] SPECIAL
 
 
@@ -51,14 +51,14 @@ fill_special()
 
 @cython.final
 cdef class AccessLog(Recorder):
-    """Formats records by `format` (Gunicorn's atoms) and writes them to `target`, a path or `-` for standard output.
+    """Formats records by `line_format` (Gunicorn's atoms) and writes them to `target`, a path or `-`: standard output.
 
-    Raises SettingsError for a malformed format and OSError when the target cannot be opened. What cannot be written later is
-    dropped; the error log says how many lines were.
+    Raises SettingsError for a malformed format and OSError when the target cannot be opened. What cannot be written
+    later is dropped; the error log says how many lines were.
     """
 
-    def __init__(self, str format, str target):
-        pieces = compile_format(format)
+    def __init__(self, str line_format, str target):
+        pieces = compile_format(line_format)
         self.texts = [text.encode() if kind == LITERAL else text for kind, text in pieces]
         self.count = len(pieces)
         PyMem_Free(self.codes)
@@ -83,10 +83,11 @@ cdef class AccessLog(Recorder):
     ) except -1:
         """Adds the line of one request; writes only when many have come together.
 
-        `environ` is None for a request that was refused, `sent` are octets of body, `began` is the wall clock in seconds.
+        `environ` is None for a request that was refused, `sent` are octets of body (negative: unknown), `began` is the
+        wall clock in seconds.
         """
-        # Formatting may run Python (a Basic user, an object in the environ) and so let another thread in here: the line is put
-        # together apart and joins the others in one step that lets nobody in.
+        # Formatting may run Python (a Basic user, an object in the environ) and so let another thread in here: the line
+        # is put together apart and joins the others in one step that lets nobody in.
         cdef Buffer line = self.spare
         cdef int index, kind
         self.spare.data = NULL
@@ -281,7 +282,8 @@ cdef bytes stamp_of(int64_t second):
     west = local.tm_gmtoff < 0
     hours, minutes = divmod(abs(local.tm_gmtoff) // 60, 60)
     return (
-        f"[{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/{local.tm_year}:{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02} "
+        f"[{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/{local.tm_year}"
+        f":{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02} "
         f"{'-' if west else '+'}{hours:02}{minutes:02}]"
     ).encode()
 

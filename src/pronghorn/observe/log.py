@@ -10,8 +10,8 @@ from pronghorn.options.logs import LogOptions
 
 NAME = "pronghorn.error"
 
-# Rule 32: what a peer sent may stand in a message, so nothing in it may move the cursor or pass for a record of its own. Line
-# feeds stay, because tracebacks have them; the bracket with which a record begins is moved off the margin instead.
+# Rule 32: what a peer sent may stand in a message, so nothing in it may move the cursor or pass for a record of its
+# own. Line feeds stay, because tracebacks have them; the bracket that begins a record is moved off the margin instead.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 _FORGED_START = re.compile(r"\n(?=\[)")
 
@@ -45,7 +45,7 @@ class SinkHandler(logging.Handler):
             self._report_loss()
         self.sink.write(f"{text}\n".encode(errors="backslashreplace"))
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
         """Counts instead of printing a traceback to standard error, which is what this handler writes to."""
         self.sink.lost += 1
 
@@ -69,9 +69,9 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogReco
 
 
 def setup(options: LogOptions) -> None:
-    """Points the loggers `pronghorn.error` and below it at `options.errorlog`. Raises SettingsError if it cannot be opened.
+    """Points the loggers `pronghorn.error` and below it at `options.errorlog`.
 
-    It can be called again; the handler of the call before is closed.
+    Raises SettingsError if that cannot be opened. It can be called again; the handler of the call before is closed.
     """
     try:
         sink = Sink(options.errorlog, 2)
@@ -95,11 +95,12 @@ def reopen() -> None:
         try:
             sink.reopen()
         except OSError as error:
-            logging.getLogger(NAME).error("error log %s cannot be opened anew: %s", sink.name, error.strerror)
+            reason = error.strerror or str(error)
+            logging.getLogger(NAME).error("error log %s cannot be opened anew: %s", sink.name, reason)  # noqa: TRY400
 
 
 def error_stream() -> ErrorStream:
-    """The object for `wsgi.errors`: text written to it goes to the error log's target. Needs `setup` to have been called."""
+    """The object for `wsgi.errors`: text written to it goes to the error log's target. `setup` comes first."""
     sinks = _sinks()
     if not sinks:
         raise RuntimeError("the error log is not set up: call pronghorn.observe.log.setup first")

@@ -1,7 +1,8 @@
 """Where log lines go: a descriptor that is written to without ever waiting for its reader.
 
-A log is read by something else (a pipe to a collector, a terminal that was stopped with ^S, a disk that fills up), and a server
-that waits for it stops serving. So a line that cannot be written now is dropped and counted, never queued and never raised.
+A log is read by something else (a pipe to a collector, a terminal that was stopped with ^S, a disk that fills up), and
+a server that waits for it stops serving. So a line that cannot be written now is dropped and counted, never queued and
+never raised.
 """
 
 import os
@@ -15,8 +16,8 @@ STANDARD = "-"
 class Sink:
     """One log file, pipe or terminal, written to in whole lines.
 
-    `target` is a path, or `-` for the standard descriptor `standard` (1 or 2). Raises OSError when a path cannot be opened: the
-    one moment at which somebody can still repair it. Later troubles are counted in `lost`.
+    `target` is a path, or `-` for the standard descriptor `standard` (1 or 2). Raises OSError when a path cannot be
+    opened: the one moment at which somebody can still repair it. Later troubles are counted in `lost`.
     """
 
     def __init__(self, target: str, standard: int) -> None:
@@ -43,7 +44,10 @@ class Sink:
         return "standard output" if self._standard == 1 else "standard error"
 
     def reopen(self) -> None:
-        """Opens the target anew, as after logrotate moved it. Raises OSError and goes on with the old one when that fails."""
+        """Opens the target anew, as after logrotate moved it.
+
+        Raises OSError and goes on with the old one when that fails.
+        """
         descriptor = _open_standard(self._standard) if self.target == STANDARD else _open_path(self.target)
         with self._lock:
             old, self._descriptor = self._descriptor, descriptor
@@ -61,7 +65,10 @@ class Sink:
             self._descriptor = -1
 
     def write(self, lines: bytes) -> bool:
-        """Writes whole lines (the last byte is a line feed). Says whether all of them were taken; never raises, never waits."""
+        """Writes whole lines (the last byte is a line feed); never raises, never waits.
+
+        Says whether all of them were taken.
+        """
         with self._lock:
             if self._torn:
                 lines = b"\n" + lines
@@ -83,8 +90,8 @@ class Sink:
         return self._settle(lines, written)
 
     def _write_pieces(self, lines: bytes) -> bool:
-        # A pipe takes PIPE_BUF octets whole or not at all, and one that polls writable takes them at once (pipe(7)); more could
-        # be torn, or wait.
+        # A pipe takes PIPE_BUF octets whole or not at all, and one that polls writable takes them at once (pipe(7));
+        # more could be torn, or wait.
         at = 0
         while at < len(lines):
             piece = lines[at : _piece_end(lines, at)]
@@ -141,9 +148,10 @@ def _open_path(path: str) -> int:
 def _open_standard(descriptor: int) -> int:
     """A descriptor of our own for a standard one, non-blocking where that is possible.
 
-    Several workers write to one pipe, so one that polled it writable can find it full. O_NONBLOCK on the shared description
-    would also be set for the shell and for every neighbour; opened anew through /dev/fd it is ours alone. Sockets and
-    descriptors of another user cannot be opened so, and a regular file must not be: it would lose the shared offset.
+    Several workers write to one pipe, so one that polled it writable can find it full. O_NONBLOCK on the shared
+    description would also be set for the shell and for every neighbour; opened anew through /dev/fd it is ours alone.
+    Sockets and descriptors of another user cannot be opened so, and a regular file must not be: it would lose the
+    shared offset.
     """
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):

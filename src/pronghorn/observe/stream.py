@@ -9,8 +9,8 @@ from pronghorn.observe.sink import Sink
 class ErrorStream(io.TextIOBase):
     """A text stream whose whole lines go to a `Sink`, so that it never waits and never fails (PEP 3333, "wsgi.errors").
 
-    Text without a line feed is kept until its line is complete or `flush` is called, for each thread apart: two requests that
-    print at the same time do not share lines.
+    Text without a line feed is kept until its line is complete or `flush` is called, for each thread apart: two
+    requests that print at the same time do not share lines.
     """
 
     def __init__(self, sink: Sink) -> None:
