@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+
+from pronghorn.testing import serve
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 APPLICANT: dict[str, Any] = {"age": 42, "bmi": 27.5, "smoker": False, "children": 2, "region": "southeast"}
@@ -105,3 +111,11 @@ def test_explanation_has_an_example_that_works(client: FlaskClient) -> None:
 
 def test_health(client: FlaskClient) -> None:
     assert client.get("/healthz").status_code == 200
+
+
+def test_served_by_pronghorn(client: FlaskClient) -> None:
+    with serve(client.application) as url, closing(HTTPConnection(urlsplit(url).netloc, timeout=10)) as connection:
+        connection.request("GET", "/")
+        assert b"<form" in connection.getresponse().read()
+        connection.request("POST", "/predict", json.dumps(APPLICANT), {"Content-Type": "application/json"})
+        assert json.load(connection.getresponse())["premium"] == premium(client)
