@@ -23,8 +23,9 @@ PATIENCE = 10.0
 def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]:
     """Serve the WSGI callable `app` while the `with` block runs; gives its URL, such as `http://127.0.0.1:43210`.
 
-    The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "Engine"): `threads=1`,
-    `keepalive=5.0`, `limit_request_body=1024`. Leaving the block drains the server: what was accepted is answered.
+    The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "Engine"):
+    `threads=1`, `keepalive=5.0`, `limit_request_body=1024`. Leaving the block drains the server: what was accepted is
+    answered.
 
         with pronghorn.testing.serve(app) as url:
             assert httpx.get(url).status_code == 200
@@ -46,7 +47,7 @@ def serve_engine(app: Any, listeners: list[socket.socket], *, access: Any = None
     """
     settings = msgspec.structs.replace(EngineOptions(), **options)
     for listener in listeners:
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003  # the standard library's own signature
         if listener.family in (socket.AF_INET, socket.AF_INET6):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     handler = WSGI(app, settings, listeners, errors=sys.stderr)

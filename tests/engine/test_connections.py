@@ -260,7 +260,7 @@ def test_responses_of_pipelined_requests_leave_in_one_segment() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 1000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_arrives_whole_in_memory_or_in_a_file(size: int, chunked: bool) -> None:  # noqa: FBT001
+def test_a_body_arrives_whole_in_memory_or_in_a_file(size: int, chunked: bool) -> None:
     body = os.urandom(size)
     with serve(echo) as url, Client(url) as client:
         if chunked:
@@ -441,8 +441,8 @@ def test_draining_answers_what_was_accepted_and_says_that_it_closes() -> None:
 
 
 def test_draining_serves_what_waits_in_the_accept_queue() -> None:
-    bound = socket.create_server(("127.0.0.1", 0), backlog=64)
-    waiting = [Client(url_of(bound)) for _ in range(20)]
+    bound = socket.create_server(("127.0.0.1", 0), backlog=256)
+    waiting = [Client(url_of(bound)) for _ in range(200)]
     for client in waiting:
         client.request()
     with serve_engine(hello, [bound]) as engine:

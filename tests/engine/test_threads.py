@@ -122,7 +122,9 @@ def test_requests_beyond_the_threads_wait_in_order() -> None:
         queued = [Client(url) for _ in range(5)]
         for number, client in enumerate(queued):
             client.request(f"/{number}")
-            with Client(url) as probe:  # its refusal to be read as a request shows that the loop has seen the one before
+            with Client(
+                url
+            ) as probe:  # its refusal to be read as a request shows that the loop has seen the one before
                 probe.send(b"\x00")
                 assert probe.read_response().status == 400
         assert order == []
@@ -160,7 +162,12 @@ def test_one_thread_never_runs_two_calls_at_once_and_slow_clients_hold_nothing_u
 
 def test_a_full_queue_turns_requests_away() -> None:
     gate = Gate()
-    with serve(gate, threads=1, queue_limit=1) as url, Client(url) as first, Client(url) as second, Client(url) as third:
+    with (
+        serve(gate, threads=1, queue_limit=1) as url,
+        Client(url) as first,
+        Client(url) as second,
+        Client(url) as third,
+    ):
         first.request("/wait")
         wait_for(lambda: gate.inside == 1, "the thread inside the application")
         second.request("/second")
@@ -227,7 +234,7 @@ def test_a_background_thread_of_the_application_ticks_while_the_server_is_idle()
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_nothing_is_lost_or_crossed_under_random_delays(threads: int) -> None:
     seed = random.randrange(1 << 32)
-    print(f"seed {seed}")  # noqa: T201  # shown when the test fails
+    print(f"seed {seed}")  # shown when the test fails
     inside = 0
     most = 0
     lock = threading.Lock()

@@ -1,11 +1,11 @@
 """Sections A to D: what must be served, and what the application must see of it."""
 
 import pytest
-
-from pronghorn.testing import serve
 from tests.support.apps import Recording
 from tests.support.raw import Client
 from tests.support.ways import BEHIND, Way, send
+
+from pronghorn.testing import serve
 
 
 def get(*lines: bytes, start: bytes = b"GET /x HTTP/1.1") -> bytes:

@@ -5,11 +5,11 @@ import socket
 import threading
 
 import pytest
-
-from pronghorn.testing import serve
 from tests.support.apps import Recording, hello
 from tests.support.raw import Client
 from tests.support.ways import SEED, random_sizes
+
+from pronghorn.testing import serve
 
 GET = b"GET %b HTTP/%b\r\nHost: test\r\n%b\r\n"
 

@@ -1,11 +1,11 @@
 """Sections A to D: what must be refused, with which status, and that nothing of it or behind it reaches the application."""
 
 import pytest
-
-from pronghorn.testing import serve
 from tests.support.apps import Recording
 from tests.support.raw import Client
 from tests.support.ways import BEHIND, Way, send
+
+from pronghorn.testing import serve
 
 HOST = b"Host: test\r\n"
 

@@ -5,10 +5,10 @@ import socket
 import time
 
 import pytest
-
-from pronghorn.testing import serve
 from tests.support.apps import Body
 from tests.support.raw import Client, wait_for
+
+from pronghorn.testing import serve
 
 
 def answer(status="200 OK", headers=(), body=(b"ok",)):

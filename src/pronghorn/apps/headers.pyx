@@ -1,4 +1,4 @@
-"""Header names as environ keys (PEP 3333: `HTTP_` and the name in upper case), and which of them an application never sees.
+"""Header names as environ keys (PEP 3333: `HTTP_` and the name in upper case), and which names are dropped.
 
 Here stands the whole header policy: every runtime and protocol goes through it.
 """
@@ -70,12 +70,13 @@ def _know(names):
 
 
 _know((
-    "Host", "Connection", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Cookie", "Content-Type", "Content-Length",
-    "Referer", "Origin", "Cache-Control", "Pragma", "Authorization", "If-None-Match", "If-Modified-Since", "Range", "If-Range",
-    "Upgrade-Insecure-Requests", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-User", "Sec-Fetch-Dest", "Sec-Ch-Ua",
-    "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "DNT", "Priority", "TE", "Transfer-Encoding", "Expect", "Keep-Alive", "Upgrade",
-    "X-Requested-With", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP", "Forwarded",
-    "X-Request-ID", "Traceparent", "Tracestate", "X-CSRFToken", "X-Amzn-Trace-Id", "Via", "Date",
+    "Host", "Connection", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Cookie", "Content-Type",
+    "Content-Length", "Referer", "Origin", "Cache-Control", "Pragma", "Authorization", "If-None-Match",
+    "If-Modified-Since", "Range", "If-Range", "Upgrade-Insecure-Requests", "Sec-Fetch-Site", "Sec-Fetch-Mode",
+    "Sec-Fetch-User", "Sec-Fetch-Dest", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "DNT", "Priority",
+    "TE", "Transfer-Encoding", "Expect", "Keep-Alive", "Upgrade", "X-Requested-With", "X-Forwarded-For",
+    "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP", "Forwarded", "X-Request-ID",
+    "Traceparent", "Tracestate", "X-CSRFToken", "X-Amzn-Trace-Id", "Via", "Date",
 ))
 
 

@@ -19,5 +19,6 @@ cdef class SectionCache:
 
     cdef Section find(self, uint32_t* slot, const uint8_t* data, uint32_t size, int listener, bint trusted)
     cdef int store(
-        self, uint32_t* slot, const uint8_t* data, uint32_t size, int listener, bint trusted, dict template, const Facts* facts
+        self, uint32_t* slot, const uint8_t* data, uint32_t size, int listener, bint trusted,
+        dict template, const Facts* facts,
     ) except -1

@@ -1,7 +1,8 @@
 """A peer on a kept-alive connection sends the same header section again and again: parse it once.
 
-The cache is sound because it compares the whole section byte for byte: whatever is found was parsed, checked and turned into an
-environ template from exactly these bytes, for a peer of the same listener and the same trust. The hash only chooses where to look.
+The cache is sound because it compares the whole section byte for byte: whatever is found was parsed, checked and turned
+into an environ template from exactly these bytes, for a peer of the same listener and the same trust. The hash only
+chooses where to look.
 """
 
 cimport cython
@@ -68,7 +69,8 @@ cdef class SectionCache:
         return None
 
     cdef int store(
-        self, uint32_t* slot, const uint8_t* data, uint32_t size, int listener, bint trusted, dict template, const Facts* facts
+        self, uint32_t* slot, const uint8_t* data, uint32_t size, int listener, bint trusted,
+        dict template, const Facts* facts,
     ) except -1:
         """Keeps a section from its second appearance on: one that never comes again is not worth the copy."""
         cdef Section section

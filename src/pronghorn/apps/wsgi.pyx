@@ -1,7 +1,7 @@
 """The WSGI application: environ in, response out (PEP 3333).
 
-`read_head` turns a request head into an exchange with its environ; `run` calls the application and carries its answer to the
-exchange. Neither knows about sockets or threads.
+`read_head` turns a request head into an exchange with its environ; `run` calls the application and carries its answer
+to the exchange. Neither knows about sockets or threads.
 """
 
 import ipaddress
@@ -38,10 +38,10 @@ from pronghorn.wire.http1 cimport (
     MORE,
     SAYS_CLOSE,
     SAYS_KEEP_ALIVE,
-    Facts,
     Field,
     Head,
     Limits,
+    Span,
     check_head,
     parse_head,
     parse_request_line,
@@ -54,6 +54,12 @@ from pronghorn import __version__
 cdef str GET = "GET", HEAD = "HEAD", POST = "POST", HTTP10 = "HTTP/1.0", NOTHING = ""
 cdef str METHOD = "REQUEST_METHOD", PATH = "PATH_INFO", QUERY = "QUERY_STRING", RAW = "RAW_URI", REQUEST = "REQUEST_URI"
 cdef str PROTOCOL = "SERVER_PROTOCOL", ADDRESS = "REMOTE_ADDR", PORT = "REMOTE_PORT", INPUT = "wsgi.input"
+
+cdef tuple SCHEME_HEADERS = (      # a proxy's header, and what it says of a connection with TLS
+    ("HTTP_X_FORWARDED_PROTO", "https"),
+    ("HTTP_X_FORWARDED_PROTOCOL", "ssl"),
+    ("HTTP_X_FORWARDED_SSL", "on"),
+)
 
 cdef enum:
     KNOWN_PEERS = 4096      # remembered verdicts on who is trusted
@@ -122,7 +128,7 @@ cdef class WSGIExchange(Exchange):
 
 
 cdef bytes as_bytes(object block):
-    """A piece of body. Applications yield bytes; other buffers are copied, because they may change before they are sent."""
+    """A piece of body. Buffers other than bytes are copied, because they may change before they are sent."""
     if PyBytes_CheckExact(block):
         return <bytes>block
     if isinstance(block, (bytes, bytearray, memoryview)):
@@ -134,8 +140,9 @@ cdef bytes as_bytes(object block):
 cdef class WSGI(Handler):
     """Answers requests by calling a WSGI application.
 
-    `app` is the callable; `options` an EngineOptions (its limits); `listeners` the sockets it will be served on, for SERVER_NAME and
-    SERVER_PORT; `trusted` the addresses and networks (or `*`) whose forwarding headers count; `errors` becomes `wsgi.errors`.
+    `app` is the callable; `options` an EngineOptions (its limits); `listeners` the sockets it will be served on, for
+    SERVER_NAME and SERVER_PORT; `trusted` the addresses and networks (or `*`) whose forwarding headers count; `errors`
+    becomes `wsgi.errors`.
     """
 
     cdef object app
@@ -173,7 +180,7 @@ cdef class WSGI(Handler):
         free(self.fields)
 
     def _base(self, listener, errors, multiprocess, multithread):
-        """What every environ of a listener begins as. Keys that each request sets are here too, so that a copy never grows."""
+        """What every environ of a listener begins as. Keys each request sets are here too: a copy never grows."""
         name = listener.getsockname()
         host, port = (name[0], str(name[1])) if isinstance(name, tuple) else ("localhost", "80")
         return {
@@ -253,7 +260,8 @@ cdef class WSGI(Handler):
     cdef dict _find_section(self, Connection connection, const uint8_t* data, uint32_t size, Head* head):
         """The template of a header section that was seen before; sets head.facts and head.end. None if it was not."""
         cdef Section section = self.sections.find(
-            &connection.cache_slot, data + head.section_start, size - head.section_start, connection.listener, connection.trusted
+            &connection.cache_slot, data + head.section_start, size - head.section_start,
+            connection.listener, connection.trusted,
         )
         if section is None:
             return None
@@ -272,7 +280,7 @@ cdef class WSGI(Handler):
             key = header_key(data + field.name.start, field.name.length)
             if key is None or (not connection.trusted and is_forwarding(key)):
                 continue
-            value = PyUnicode_DecodeLatin1(<const char*>data + field.value.start, field.value.length, NULL)
+            value = text_of(data, &field.value)
             if key in template:
                 # Joined once at the end: joining at each repetition is quadratic.
                 if repeated is None:
@@ -294,7 +302,7 @@ cdef class WSGI(Handler):
     cdef bint _take_scheme(self, dict template) except -1:
         """The scheme a trusted proxy saw. False when its headers contradict each other."""
         seen = set()
-        for key, secure in (("HTTP_X_FORWARDED_PROTO", "https"), ("HTTP_X_FORWARDED_PROTOCOL", "ssl"), ("HTTP_X_FORWARDED_SSL", "on")):
+        for key, secure in SCHEME_HEADERS:
             value = template.get(key)
             if value is not None:
                 seen.add("https" if value.strip(" \t").lower() == secure else "http")
@@ -302,13 +310,15 @@ cdef class WSGI(Handler):
             template["wsgi.url_scheme"] = "https"
         return len(seen) < 2
 
-    cdef int _open(self, Host host, Connection connection, const uint8_t* data, Head* head, dict template) except? -9999:
+    cdef int _open(
+        self, Host host, Connection connection, const uint8_t* data, Head* head, dict template
+    ) except? -9999:
         """Makes the exchange of a checked head."""
         cdef dict environ = PyDict_Copy(template)
         cdef WSGIExchange exchange = WSGIExchange.__new__(WSGIExchange)
         cdef uint32_t flags = head.facts.flags
         cdef str method = method_name(data + head.method.start, head.method.length)
-        cdef str target = PyUnicode_DecodeLatin1(<const char*>data + head.target.start, head.target.length, NULL)
+        cdef str target = text_of(data, &head.target)
         cdef int size
         exchange.environ = environ
         exchange.connection = connection
@@ -325,13 +335,13 @@ cdef class WSGI(Handler):
         elif head.path.length == head.target.length:
             PyDict_SetItem(environ, PATH, target)
         elif head.path.length:
-            PyDict_SetItem(environ, PATH, PyUnicode_DecodeLatin1(<const char*>data + head.path.start, head.path.length, NULL))
+            PyDict_SetItem(environ, PATH, text_of(data, &head.path))
         elif head.form == ASTERISK_FORM:
             exchange.asterisk = True
         else:
             PyDict_SetItem(environ, PATH, "/")      # RFC 9110 section 4.2.3: an empty path of an http URI is `/`
         if head.query.length:
-            PyDict_SetItem(environ, QUERY, PyUnicode_DecodeLatin1(<const char*>data + head.query.start, head.query.length, NULL))
+            PyDict_SetItem(environ, QUERY, text_of(data, &head.query))
         PyDict_SetItem(environ, ADDRESS, connection.address)
         PyDict_SetItem(environ, PORT, connection.port)
         if head.version == 10:
@@ -430,8 +440,8 @@ cdef class WSGI(Handler):
                 require_start(call)
                 call.send_head(-1)
             call.write_body(piece)
-            # The last piece by the application's own count waits for the end, which comes at once, and leaves together with what
-            # else is ready for this peer.
+            # The last piece by the application's own count waits for the end, which comes at once, and leaves together
+            # with what else is ready for this peer.
             if call.sent != call.verdict.content_length:
                 call.flush()
             if call.connection.broken or call.abandoned:
@@ -461,6 +471,10 @@ cdef class WSGI(Handler):
             return False        # write() was used before: the rest goes by blocks
         call.send_file(fd, offset, size)
         return True
+
+
+cdef inline str text_of(const uint8_t* data, const Span* span):
+    return PyUnicode_DecodeLatin1(<const char*>data + span.start, span.length, NULL)
 
 
 cdef int require_start(WSGIExchange call) except -1:

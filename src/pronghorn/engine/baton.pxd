@@ -1,15 +1,17 @@
 # The baton: the right of one thread to run the loop, and the watchdog that takes it away. No Python object in here.
 #
-# One word says who may lead. It counts calls: odd while the leader is inside the application, even while it runs the loop.
+# One word says who may lead. It counts calls: odd while the leader is inside the application, even while it runs the
+# loop.
 #
 #     enter():  the leader stores n+1 (odd), then calls the application
 #     leave():  the leader swaps n+1 -> n+2. It succeeds: it still leads. It fails: somebody took the baton meanwhile
-#     take():   the watchdog (or the leader itself, in pass_on) swaps n+1 -> n+2 and wakes one parked thread, which leads now
+#     take():   the watchdog (or the leader itself, in pass) swaps n+1 -> n+2 and wakes one parked thread, which
+#               leads now
 #
-# Both swaps start from the same odd value and only one of them can succeed, so there are never two leaders and never none.
-# take() happens under `lock` and only when a thread is parked, and a woken thread is removed from the stack under the same
-# lock: no wake-up is lost or given twice. Parked threads form a stack: the last one to park is the first to wake, so an
-# application that never blocks is only ever run by one thread.
+# Both swaps start from the same odd value and only one of them can succeed, so there are never two leaders and never
+# none. take() happens under `lock` and only when a thread is parked, and a woken thread is removed from the stack under
+# the same lock: no wake-up is lost or given twice. Parked threads form a stack: the last one to park is the first to
+# wake, so an application that never blocks is only ever run by one thread.
 
 from libc.stdint cimport uint64_t
 
@@ -65,7 +67,8 @@ cdef void baton_lead(Baton* baton, int seat) noexcept nogil
 cdef int baton_park(Baton* baton, int seat) noexcept nogil
 
 # The leader gives the baton to a parked thread of its own will: inside a call with the call's ticket, outside with 0.
-# 0 when no thread is parked (it still leads); 1 when it does not lead any more, perhaps because the watchdog was faster.
+# 0 when no thread is parked (it still leads); 1 when it does not lead any more, perhaps because the watchdog was
+# faster.
 cdef bint baton_pass(Baton* baton, uint64_t ticket) noexcept nogil
 
 # Wakes one parked thread to leave the pool; 0 when none is parked.

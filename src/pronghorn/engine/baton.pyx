@@ -123,8 +123,9 @@ cdef bint baton_dismiss(Baton* baton) noexcept nogil:
 
 cdef uint64_t baton_enter(Baton* baton) noexcept nogil:
     cdef uint64_t ticket = baton.word | 1   # only the leader moves an even word
-    # Sequentially consistent on both sides: the watchdog writes `dozing` and then reads the word, the leader writes the word
-    # and then reads `dozing`. With anything weaker both could read the old value, and a blocked call would never be noticed.
+    # Sequentially consistent on both sides: the watchdog writes `dozing` and then reads the word, the leader writes the
+    # word and then reads `dozing`. With anything weaker both could read the old value, and a blocked call would never
+    # be noticed.
     store_u64(&baton.word, ticket)
     if load_int(&baton.dozing) and swap_int(&baton.dozing, 1, 0):
         sem_post(&baton.doze)
@@ -140,7 +141,8 @@ cdef bint take(Baton* baton, uint64_t ticket, int verdict) noexcept nogil:
     cdef bint taken = False
     pthread_mutex_lock(&baton.lock)
     if baton.parked > 0:
-        # Written before the swap: the thread reads both as soon as its leave() fails. If the swap fails nobody reads them.
+        # Written before the swap: the thread reads both as soon as its leave() fails. If the swap fails nobody reads
+        # them.
         baton.seats[baton.leader].verdict = verdict
         if verdict == WAS_BUSY:
             add_int(&baton.computing, 1)
@@ -166,10 +168,11 @@ cdef void doze(Baton* baton, uint64_t word) noexcept nogil:
 cdef void* watch(void* argument) noexcept nogil:
     """Samples the word every tick and takes the baton from a call that stays.
 
-    A call that used no CPU for a tick is blocked: take at once. A call that computes holds the GIL, so nobody else could run
-    anyway: take after `patience`, so that I/O and other requests stay fair. While a call that lost the baton computes, a leader
-    that makes no progress may merely be waiting for the GIL, which the interpreter passes on within its switch interval: only
-    after a few of those is it called blocked, or a single computing call would hand the baton through the whole pool.
+    A call that used no CPU for a tick is blocked: take at once. A call that computes holds the GIL, so nobody else
+    could run anyway: take after `patience`, so that I/O and other requests stay fair. While a call that lost the baton
+    computes, a leader that makes no progress may merely be waiting for the GIL, which the interpreter passes on within
+    its switch interval: only after a few of those is it called blocked, or a single computing call would hand the baton
+    through the whole pool.
     """
     cdef Baton* baton = <Baton*>argument
     cdef uint64_t word, now, cpu, seen = 0, seen_at = 0, last_at = 0, last_cpu = 0, blocked_after

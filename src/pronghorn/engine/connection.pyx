@@ -177,7 +177,7 @@ cdef void disarm(Connection connection, DeadlineQueue* queues) noexcept:
 
 
 cdef void arm(Connection connection, int kind, DeadlineQueue* queues, uint64_t now) noexcept:
-    """Puts the connection at the end of its kind's queue: every kind has one duration, so the order is that of the deadlines."""
+    """Puts the connection at the end of its kind's queue: a kind has one duration, so they stand in order."""
     cdef DeadlineQueue* queue = &queues[kind]
     connection.deadline_ns = now + queue.duration_ns
     if connection.armed == kind and connection.behind == NULL:

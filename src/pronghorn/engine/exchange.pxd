@@ -66,7 +66,7 @@ cdef class Exchange:
     cdef bint bodyless              # HEAD, 204, 205, 304: what the application yields is dropped
     cdef bint sends_chunks
     cdef bint warned
-    cdef bint abandoned             # answered by somebody else (its deadline passed): what the application says goes nowhere
+    cdef bint abandoned             # its deadline passed and it was answered: what the application says goes nowhere
     cdef Verdict verdict
     cdef str status
     cdef list headers

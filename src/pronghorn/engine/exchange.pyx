@@ -1,7 +1,7 @@
 """One request and its answer: the one response writer, for every kind of application and every runtime.
 
-The framing of a response is decided once, in `send_head`, from RFC 9112 section 6: a status without a body has none; a length that
-is known is said; an HTTP/1.1 peer gets chunks; an HTTP/1.0 peer reads until the close.
+The framing of a response is decided once, in `send_head`, from RFC 9112 section 6: a status without a body has none; a
+length that is known is said; an HTTP/1.1 peer gets chunks; an HTTP/1.0 peer reads until the close.
 """
 
 cimport cython
@@ -79,10 +79,11 @@ cdef class Exchange:
 
     def __repr__(self):
         where = "ended" if self.ended else "answering" if self.head_sent else "waiting for the application"
-        return f"<Exchange {self.environ.get('REQUEST_METHOD')} {self.environ.get('RAW_URI')} {where} on {self.connection!r}>"
+        request = f"{self.environ.get('REQUEST_METHOD')} {self.environ.get('RAW_URI')}"
+        return f"<Exchange {request} {where} on {self.connection!r}>"
 
     cdef int begin(self, str status, list headers) except -1:
-        """Takes status and headers; renders them now so that the application hears of its mistakes while it can still act."""
+        """Takes status and headers; renders them now, so that the application hears of mistakes while it can act."""
         self.thread.head.size = 0
         self.started = False
         render_head(&self.thread.head, status, headers, &self.verdict)
@@ -106,7 +107,8 @@ cdef class Exchange:
             raise MemoryError
         if status == 204 or status == 304:
             self.bodyless = True
-            # RFC 9110 section 8.6: no Content-Length in a 204; in a 304 only the one a 200 would have had, which the application knows.
+            # RFC 9110 section 8.6: no Content-Length in a 204; in a 304 only the one a 200 would have had, which the
+            # application knows.
             if status == 304 and self.verdict.content_length >= 0:
                 append_length(out, self.verdict.content_length)
         elif status == 205:
@@ -236,7 +238,7 @@ cdef class Exchange:
         return 0
 
     cdef int fail(self) except -1:
-        """The application failed: a 500 if it can still be said, else the connection is cut so that the peer can tell."""
+        """The application failed: a 500 if it can still be said, else a cut, so that the peer can tell."""
         if self.ended or self.abandoned:
             return 0
         if not self.head_sent:

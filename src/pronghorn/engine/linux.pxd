@@ -1,4 +1,5 @@
-# Every call that only Linux has. Another system is one file's work: this one (and linux.pyx for what Python code calls).
+# Every call that only Linux has. Another system is one file's work: this one (and linux.pyx for what Python code
+# calls).
 
 from libc.stdint cimport uint32_t, uint64_t
 

@@ -1,14 +1,16 @@
 """The engine of a worker: one event loop that all pool threads take turns to lead.
 
-The leader holds the baton (baton.pxd): it waits for events, reads requests and calls the application itself, on its own thread. If
-the call blocks, the watchdog gives the baton to a parked thread, which goes on with what was left of the batch; the old leader
-finishes its call, sends its response, gives the connection back and parks.
+The leader holds the baton (baton.pxd): it waits for events, reads requests and calls the application itself, on its own
+thread. If the call blocks, the watchdog gives the baton to a parked thread, which goes on with what was left of the
+batch; the old leader finishes its call, sends its response, gives the connection back and parks.
 
-Ownership: a connection belongs to the loop (whoever leads) or, while its state is RUNNING, to the one thread that runs its request.
-Everything here happens under the GIL, which is released around a wait that may block and by the application; a thread that comes
-back from the application may have lost the baton, and then touches nothing of the loop's but its own connection and the queues.
+Ownership: a connection belongs to the loop (whoever leads) or, while its state is RUNNING, to the one thread that runs
+its request. Everything here happens under the GIL, which is released around a wait that may block and by the
+application; a thread that comes back from the application may have lost the baton, and then touches nothing of the
+loop's but its own connection and the queues.
 
-Three layers, one class each: Sockets (sockets.pyx: connections), Pool (pool.pyx: threads), Engine (here: the loop itself).
+Three layers, one class each: Sockets (sockets.pyx: connections), Pool (pool.pyx: threads), Engine (here: the loop
+itself).
 """
 
 import logging
@@ -71,9 +73,9 @@ cdef enum:
 cdef class Engine(Pool):
     """One worker's server: `start` it after the fork, `drain` or `stop` it, wait for `fileno()` to become readable.
 
-    `handler` answers the requests; `listeners` are bound, listening, non-blocking sockets, which the engine owns from now on;
-    `options` is an EngineOptions; `access` a Recorder or None; `slot` this worker's row of the scoreboard or None; after
-    `recycle_after` requests `wants_recycling` becomes true (0: never).
+    `handler` answers the requests; `listeners` are bound, listening, non-blocking sockets, which the engine owns from
+    now on; `options` is an EngineOptions; `access` a Recorder or None; `slot` this worker's row of the scoreboard or
+    None; after `recycle_after` requests `wants_recycling` becomes true (0: never).
     """
 
     cdef str _state
@@ -132,7 +134,8 @@ cdef class Engine(Pool):
 
     def __repr__(self):
         return (
-            f"<Engine {self._state}: {self.connections} connections, {self.active} of {self.limit} threads in the application, "
+            f"<Engine {self._state}: {self.connections} connections, "
+            f"{self.active} of {self.limit} threads in the application, "
             f"{len(self.queue) + len(self.lane)} requests queued, {self.requests} answered>"
         )
 
@@ -233,7 +236,8 @@ cdef class Engine(Pool):
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
         self.batch_at = self.batch_size = 0
-        # First without waiting and with the GIL: releasing it around a call that returns at once costs more than the call.
+        # First without waiting and with the GIL: releasing it around a call that returns at once costs more than the
+        # call.
         count = epoll_wait(self.epoll, self.batch, BATCH, 0)
         if count == 0 and not self.returned:
             if self.recorder is not None:
@@ -286,7 +290,8 @@ cdef class Engine(Pool):
         if connection.serial != serial:
             return 0
         if connection.state == RUNNING or connection.state == QUEUED:
-            # Not the loop's to touch now: disarm, so that a level-triggered event does not turn the loop; it comes back with it.
+            # Not the loop's to touch now: disarm, so that a level-triggered event does not turn the loop; it comes back
+            # with it.
             self._set_interest(connection, 0)
         elif connection.state == SENDING:
             if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
@@ -356,7 +361,12 @@ cdef class Engine(Pool):
             at += used
             if result == MORE:
                 connection.exchange = exchange
-                if connection.state != READING_BODY and exchange.expects_continue and at == size and exchange.body.size == 0:
+                if (
+                    exchange.expects_continue
+                    and connection.state != READING_BODY
+                    and at == size
+                    and exchange.body.size == 0
+                ):
                     append_text(&thread.out, b"HTTP/1.1 100 Continue\r\n\r\n")
                 connection.state = READING_BODY
                 break
@@ -396,7 +406,9 @@ cdef class Engine(Pool):
         try:
             if exchange.has_chunks:
                 while True:
-                    result = decode_chunked(&exchange.chunked, &self.chunk_limits, data + at, size - at, &step, &piece, &length)
+                    result = decode_chunked(
+                        &exchange.chunked, &self.chunk_limits, data + at, size - at, &step, &piece, &length
+                    )
                     at += <uint32_t>step
                     if result != PIECE:
                         break
@@ -432,7 +444,7 @@ cdef class Engine(Pool):
             connection.broken = True
 
     cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1:
-        """Sends what is ready and decides what the connection waits for now. `resume`: bytes received may hold whole requests."""
+        """Sends what is ready and decides what the connection waits for now (pool.pxd)."""
         cdef uint64_t now = self.now
         flush_out(thread, connection)
         thread.connection = None
@@ -469,7 +481,11 @@ cdef class Engine(Pool):
                     arm(connection, HEAD, self.queues, now)
                 if resume:
                     self.returned.append(connection)
-        if thread.lost and self.waiting and (connection.deadline_ns < self.wakes_ns or (resume and connection.received.size)):
+        if (
+            thread.lost
+            and self.waiting
+            and (connection.deadline_ns < self.wakes_ns or (resume and connection.received.size))
+        ):
             self._wake()
         return 0
 
@@ -510,16 +526,14 @@ cdef class Engine(Pool):
     cdef int _wind_down(self, PoolThread thread) except -1:
         """Draining or stopping: what is left to do before the loop can end."""
         cdef int fd
-        cdef Connection connection
         if self.draining and not self.drain_seen and not self.stopping:
             self.drain_seen = True
             self._change("draining")
             if self.accepting or self.resume_ns:
-                for fd in range(self.listener_count):
-                    self._accept(thread, self.listener_fds[fd])
-                    if thread.lost:
-                        self.drain_seen = False
-                        return 0
+                self._empty_queues(thread)
+                if thread.lost:
+                    self.drain_seen = False
+                    return 0
             self._close_listeners()
             for fd in range(self.table_size):
                 if self.table[fd] != NULL:

@@ -30,7 +30,8 @@ cdef class Pool(Sockets):
 
     # Runs the loop until the baton is lost or the loop has ended.
     cdef int _lead(self, PoolThread thread) except -1
-    # Sends what is ready and decides what the connection waits for now. `resume`: bytes received may hold whole requests.
+    # Sends what is ready and decides what the connection waits for now. `resume`: bytes received may hold whole
+    # requests.
     cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1
 
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1

@@ -24,7 +24,7 @@ from pronghorn.engine.baton cimport (
     baton_pass,
     baton_stop,
 )
-from pronghorn.engine.connection cimport CLOSED, HEAD, QUEUED, READING, RUNNING, SEND, Connection, disarm
+from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, Connection, disarm
 from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_out
 from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
 from pronghorn.engine.posix cimport (
@@ -131,7 +131,8 @@ cdef class Pool(Sockets):
         cdef PoolThread old
         if self.baton.handovers == 0 or before == thread.seat:
             return 0
-        # A call that computes but left us the GIL sooner than its next switch does not hold it: it is as good as blocked.
+        # A call that computes but left us the GIL sooner than its next switch does not hold it: it is as good as
+        # blocked.
         if self.baton.seats[before].verdict == WAS_BUSY and monotonic_ns() - self.baton.taken_ns < PATIENCE // 2:
             self.baton.seats[before].verdict = WAS_BLOCKED
             add_int(&self.baton.computing, -1)
@@ -155,7 +156,7 @@ cdef class Pool(Sockets):
         return self._call(thread, connection, exchange)
 
     cdef bint _part(self, PoolThread thread, int route) except -1:
-        """Passes the baton before a call that is known to be slow. False: it computes, and another such call is running."""
+        """Passes the baton before a call that is known to be slow. False: it computes, and another one is computing."""
         cdef bint computing = computes(&self.routes, route)
         if computing and load_int(&self.baton.computing) > 0:
             return False
@@ -238,8 +239,8 @@ cdef class Pool(Sockets):
             exchange.body.dispose()
         if not exchange.keep_alive:
             connection.closing = True
-            # When closing was our idea the peer may be sending already: a plain close would answer that with a reset, and the reset
-            # would take the response with it (RFC 9112 section 9.6).
+            # When closing was our idea the peer may be sending already: a plain close would answer that with a reset,
+            # and the reset would take the response with it (RFC 9112 section 9.6).
             connection.lingering = connection.lingering or not exchange.peer_closes
         if self.recycle_after and self.requests >= self.recycle_after and not self.wants_recycling:
             self._ask_to_recycle()
@@ -268,14 +269,16 @@ cdef class Pool(Sockets):
         release(&connection.received)
         if self.recorder is not None:
             self.recorder.record(
-                connection.address, None, exchange.status, exchange.headers, exchange.sent, clock_ns(CLOCK_REALTIME) / 1e9, 0
+                connection.address, None, exchange.status, exchange.headers, exchange.sent,
+                clock_ns(CLOCK_REALTIME) / 1e9, 0,
             )
         return 0
 
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1:
         """Answers a fault of the peer with its status, and closes without ever looking at another byte as a request."""
         what = faults.FAULTS[fault]
-        self.log.debug("Refused a request of %s: %d, %s", connection.address or "a unix socket", what.status, what.detail)
+        peer = connection.address or "a unix socket"
+        self.log.debug("Refused a request of %s: %d, %s", peer, what.status, what.detail)
         return self._answer(thread, connection, f"{what.status} {what.reason}", what.detail)
 
     cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1:
@@ -379,7 +382,7 @@ cdef class Pool(Sockets):
         return 0
 
     cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1:
-        """Answers in place of a call that is past its deadline, and tells it so: its thread, if it can be reached, is free again.
+        """Answers in place of a call that is past its deadline, and tells it so: its thread may be free again soon.
 
         From here on the connection is the loop's and `exchange.abandoned` makes the late call talk to nobody.
         """
@@ -388,7 +391,8 @@ cdef class Pool(Sockets):
         stack = "".join(traceback.format_stack(frame)) if frame is not None else "  (it has no Python stack)\n"
         self.log.error(
             "%s %s has run for more than %s s (setting `timeout`); it is in\n%s",
-            exchange.environ.get("REQUEST_METHOD"), exchange.environ.get("RAW_URI"), self.timeout_ns / 1e9, stack.rstrip(),
+            exchange.environ.get("REQUEST_METHOD"), exchange.environ.get("RAW_URI"), self.timeout_ns / 1e9,
+            stack.rstrip(),
         )
         exchange.abandoned = True
         late.overdue_ns = self.now

@@ -4,8 +4,9 @@
 cdef class Recorder:
     """Takes a record of every answered request.
 
-    `environ` is the WSGI environment, or None for a request that was refused before there was one; `headers` those of the response;
-    `sent` octets of body; `began` wall-clock seconds; `flush` is called whenever the loop is about to wait.
+    `environ` is the WSGI environment, or None for a request that was refused before there was one; `headers` those of
+    the response; `sent` octets of body; `began` wall-clock seconds; `flush` is called whenever the loop is about to
+    wait.
     """
 
     cdef int record(

@@ -1,4 +1,5 @@
-# What the loop has learned about routes: which ones block, which ones compute. A handful of bytes a route, forgotten by use.
+# What the loop has learned about routes: which ones block, which ones compute. A handful of bytes a route, forgotten by
+# use.
 
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -15,8 +16,10 @@ cdef struct Routes:     # starts zeroed
 
 
 cdef inline int route_of(str method, str path):
-    """The slot of a route: its method and the first two segments of its path, so that `/users/1` and `/users/2` share theirs only
-    with what costs alike as a rule. Two routes in one slot share a habit, which costs a needless hand-over at worst."""
+    """The slot of a route: its method and the first two segments of its path.
+
+    Two routes in one slot share a habit, which costs a needless hand-over at worst.
+    """
     cdef uint32_t hash = 2166136261u
     cdef int slashes = 0
     cdef Py_UCS4 character

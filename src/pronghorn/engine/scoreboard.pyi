@@ -1,4 +1,4 @@
-from typing import Final, final
+from typing import Final
 
 FREE: Final[int]
 BOOTING: Final[int]

@@ -1,7 +1,7 @@
 """What every worker is doing, in memory that the arbiter and all workers share.
 
-The arbiter makes the board before it forks; each worker writes its own row without a lock, everybody reads all rows. A row is
-a few naturally aligned integers, so a reader sees each value whole, if perhaps a moment old.
+The arbiter makes the board before it forks; each worker writes its own row without a lock, everybody reads all rows. A
+row is a few naturally aligned integers, so a reader sees each value whole, if perhaps a moment old.
 """
 
 import mmap

@@ -55,6 +55,7 @@ cdef class Sockets(Host):
     cdef int _pause_accepting(self, uint64_t duration_ns) except -1
     cdef bint _has_most(self) noexcept
     cdef int _accept(self, PoolThread thread, int listener) except -1
+    cdef int _empty_queues(self, PoolThread thread) except -1
     cdef int _accept_failed(self, int error) except -1
     cdef Connection _idlest(self)
     cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1

@@ -178,14 +178,15 @@ cdef class Sockets(Host):
     cdef int _accept(self, PoolThread thread, int listener) except -1:
         """Accepts what waits at a listener, as far as this worker's share goes.
 
-        The listeners are shared, so every worker hears of a new connection. One that has clearly more than another ready worker
-        leaves it to that one for a moment, and takes it only if nobody did: kept-alive connections spread evenly, and a worker that
-        is stuck delays a connection by that moment at most.
+        The listeners are shared, so every worker hears of a new connection. One that has clearly more than another
+        ready worker leaves it to that one for a moment, and takes it only if nobody did: kept-alive connections spread
+        evenly, and a worker that is stuck delays a connection by that moment at most. Returns 1 when there is nothing
+        more to be had for now.
         """
         cdef sockaddr_storage address
         cdef unsigned int length
-        cdef int fd, turn
-        for turn in range(ACCEPTS):
+        cdef int fd, _turn
+        for _turn in range(ACCEPTS):
             if self.connections >= self.connection_limit and self._idlest() is None:
                 return self._pause_accepting(0)
             if self._has_most() and not self.deferred and not self.draining:
@@ -201,17 +202,28 @@ cdef class Sockets(Host):
                 if thread.lost:
                     return 0
             elif errno == EAGAIN:
-                return 0
+                return 1
             elif errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
                 return self._accept_failed(errno)
-            # Anything else (ECONNABORTED, EPROTO, EINTR, a network error of the peer's) concerns that connection alone: accept(2).
+            # Anything else (ECONNABORTED, EPROTO, EINTR, a network error of the peer's) concerns that connection alone:
+            # accept(2).
+        return 0
+
+    cdef int _empty_queues(self, PoolThread thread) except -1:
+        """Before the listeners are closed: what waits there was promised a server by the kernel, and would be reset."""
+        cdef int i
+        for i in range(self.listener_count):
+            while self._accept(thread, self.listener_fds[i]) == 0 and self.connections < self.connection_limit:
+                if thread.lost:
+                    return 0
         return 0
 
     cdef int _accept_failed(self, int error) except -1:
         if self.now - self.warned_ns > <uint64_t>WARN_EVERY * SECOND or self.warned_ns == 0:
             self.warned_ns = self.now
             self.log.error("Cannot accept connections: %s. They wait in the listen queue", OSError(error, "accept"))
-        return self._pause_accepting(SHORTAGE_PAUSE)
+        self._pause_accepting(SHORTAGE_PAUSE)
+        return 1
 
     cdef Connection _idlest(self):
         """The connection that has been idle for longest: it makes room for a new one. None when none is idle."""
@@ -224,7 +236,7 @@ cdef class Sockets(Host):
         return None
 
     cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1:
-        """A new connection. Its request is usually there already: reading at once saves a turn, and for a short one two calls."""
+        """A new connection. Its request is usually there already: reading at once saves a turn."""
         cdef Connection connection = Connection.__new__(Connection)
         cdef ssize_t size
         self._place(fd, connection)

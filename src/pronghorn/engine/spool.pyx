@@ -14,7 +14,7 @@ from pronghorn.wire.buffer cimport append, release
 
 @cython.final
 cdef class Body:
-    """A complete request body as a binary file: `read`, `readline`, `readlines`, iteration (PEP 3333, "Input and Error Streams").
+    """A complete request body as a binary file (PEP 3333, "Input and Error Streams").
 
     Reading never waits: the body has arrived before the application is called. At its end every read returns b"".
     """
@@ -27,7 +27,8 @@ cdef class Body:
 
     cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, object directory) except -1:
         if self.file is None and self.memory.size + size > in_memory:
-            # TemporaryFile has no name on a file system that knows O_TMPFILE, and loses it at once elsewhere: nothing to clean up.
+            # TemporaryFile has no name on a file system that knows O_TMPFILE, and loses it at once elsewhere: nothing
+            # to clean up.
             self.file = tempfile.TemporaryFile(prefix="pronghorn-", dir=directory)
             self.fd = self.file.fileno()
             self._write(<const uint8_t*>self.memory.data, self.memory.size)

@@ -36,7 +36,8 @@ cdef const char* HEX = "0123456789abcdef"
 cdef tuple MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # For each octet: 0 if it is copied, 1 if it is escaped. A raw control byte would let a peer forge a line or
-# send escape sequences to the terminal that shows it (CVE-2020-7694), a quote or a backslash would let it leave its field.
+# send escape sequences to the terminal that shows it (CVE-2020-7694), a quote or a backslash would let it leave its
+# field.
 cdef unsigned char[256] SPECIAL
 
 

@@ -14,8 +14,8 @@ cdef struct Verdict:
     uint32_t flags
     int64_t content_length      # -1 when the application did not say
 
-# Appends status line and headers to `out`, without the blank line behind them, and fills `verdict`. Raises TypeError or ValueError
-# with a message for the application's author when PEP 3333 or RFC 9110 is broken; `out` is then as it was.
+# Appends status line and headers to `out`, without the blank line behind them, and fills `verdict`. Raises TypeError or
+# ValueError with a message for the application's author when PEP 3333 or RFC 9110 is broken; `out` is then as it was.
 cdef int render_head(Buffer* out, str status, list headers, Verdict* verdict) except -1
 
 # `Server` and `Date` lines for this second of the wall clock.

@@ -1,7 +1,7 @@
 """Response heads: the one place where a status line and headers become bytes.
 
-Everything an application can say wrongly is refused here, before a byte is sent: a CR, LF or NUL in a header would let whoever
-controls the value write a response of their own (CVE-2018-1000164 and its kin).
+Everything an application can say wrongly is refused here, before a byte is sent: a CR, LF or NUL in a header would let
+whoever controls the value write a response of their own (CVE-2018-1000164 and its kin).
 """
 
 import time
@@ -10,7 +10,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_Check
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strlen
 
@@ -27,7 +27,7 @@ cdef enum Name:             # headers the server has a word in
     CONNECTION = 2
     DATE = 3
     SERVER = 4
-    HOP_BY_HOP = 5          # RFC 9110 section 7.6.1: the server's business alone, and PEP 3333 forbids them to applications
+    HOP_BY_HOP = 5          # RFC 9110 section 7.6.1: the server's business, which PEP 3333 forbids to applications
 
 cdef dict SPECIAL = {
     "content-length": CONTENT_LENGTH,
@@ -128,7 +128,8 @@ cdef int name_kind(object name) except -1:
             raise ValueError(f"{name!r} is not a header name: it must be a token (RFC 9110 section 5.1)")
     cdef int kind = SPECIAL.get(name.lower(), ORDINARY)
     if slot.name == NULL:
-        # Applications write header names as literals: the same few objects for ever. A slot is filled once and never changes.
+        # Applications write header names as literals: the same few objects for ever. A slot is filled once and never
+        # changes.
         kept_names.append(name)
         slot.kind = kind
         slot.name = <PyObject*>name
@@ -146,7 +147,10 @@ cdef bytes status_line(str status):
         or not 200 <= int(status[:3]) <= 599
         or (len(status) > 3 and status[3] != " ")
     ):
-        raise ValueError(f"{status!r} is not a status: it must be three digits (200 to 599: an interim one is no answer), a space and a reason")
+        raise ValueError(
+            f"{status!r} is not a status: it must be three digits (200 to 599: an interim one is no answer), "
+            "a space and a reason"
+        )
     try:
         encoded = status.encode("latin-1")
     except UnicodeEncodeError:
