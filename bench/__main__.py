@@ -12,7 +12,7 @@ from pathlib import Path
 from .chart import draw
 from .machine import RESULTS, describe, missing, own_version, peer_versions, pin
 from .report import Report, load, markdown, save
-from .rounds import play
+from .rounds import Length, play
 from .servers import SERVERS
 from .workloads import IDLE_CONNECTIONS, WORKLOADS
 
@@ -20,7 +20,7 @@ DESCRIPTORS = IDLE_CONNECTIONS + 500
 
 
 def names(kind: str, known: Sequence[str]) -> Callable[[str], list[str]]:
-    """A reader of a comma-separated list of names for argparse; an unknown name is an error that lists the known ones."""
+    """A reader of comma-separated names for argparse; an unknown name is an error that lists the known ones."""
 
     def read(text: str) -> list[str]:
         chosen = [name for name in text.split(",") if name]
@@ -64,7 +64,8 @@ def raise_descriptors() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
         sys.exit(
-            f"bench: {hard} open files are allowed, the idle workload needs {DESCRIPTORS}: raise it (ulimit -Hn) or leave `idle` out"
+            f"bench: {hard} open files are allowed, the idle workload needs {DESCRIPTORS}: "
+            "raise the limit (ulimit -Hn) or leave `idle` out"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else DESCRIPTORS, hard))
 
@@ -111,11 +112,12 @@ def main() -> None:
     installed, versions = inventory()
     machine = describe(cores)
     workloads = [WORKLOADS[name] for name in options.only]
-    played = play(workloads, options.servers, installed, cores, options.rounds, options.seconds)
+    played = play(workloads, options.servers, installed, cores, Length(options.rounds, options.seconds))
     for number, outcomes in enumerate(played, start=1):
         report = Report(machine, versions, number, options.seconds, outcomes)
         write(report, options.out)
-    print(markdown(report))
+        if number == options.rounds:
+            print(markdown(report))
 
 
 if __name__ == "__main__":

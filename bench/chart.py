@@ -1,4 +1,4 @@
-"""The chart of the README: one panel of horizontal bars for each of a few workloads, as SVG that follows light and dark."""
+"""The chart of the README: a panel of horizontal bars for each of a few workloads, as SVG for light and dark pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .metrics import METRICS
+from .metrics import METRICS, Better
 from .report import Report, medians
 
 WIDTH, LABELS, VALUES = 760, 150, 120
@@ -52,23 +52,24 @@ def draw(report: Report, panels: Sequence[Panel] = PANELS) -> str:
             body += draw_panel(panel, values, top)
             top += HEAD + ROW * len(values) + GAP
     height = max(top - GAP + 8, 40)
-    open_tag = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">'
-    return (
-        "\n".join([open_tag, "<title>Pronghorn beside its peers</title>", f"<style>{STYLE}</style>", *body, "</svg>"])
-        + "\n"
-    )
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
+        "<title>Pronghorn beside its peers</title>",
+        f"<style>{STYLE}</style>",
+    ]
+    return "\n".join([*head, *body, "</svg>\n"])
 
 
 def draw_panel(panel: Panel, values: dict[str, float], top: int) -> list[str]:
     """One panel from `top` down: title, what is drawn, and a bar for each server, best first."""
     metric = METRICS[panel.metric]
-    wish = "less is better" if metric.lower_is_better else "more is better"
     lines = [
         f'<text class="title" x="0" y="{top + 14}">{escape(panel.title)}</text>',
-        f'<text class="note" x="0" y="{top + 33}">{escape(metric.label)}, {wish}</text>',
+        f'<text class="note" x="0" y="{top + 33}">{escape(metric.label)}, {metric.better.value}</text>',
     ]
     scale = (WIDTH - LABELS - VALUES) / max(values.values())
-    order = sorted(values, key=values.__getitem__, reverse=not metric.lower_is_better)
+    order = sorted(values, key=values.__getitem__, reverse=metric.better is Better.HIGHER)
     for index, server in enumerate(order):
         lines += draw_bar(server, values[server], metric.show(values[server]), scale, top + HEAD + ROW * index)
     return lines

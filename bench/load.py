@@ -1,4 +1,4 @@
-"""The clients: wrk for many small requests, Python for what wrk cannot do (large bodies, idle and new connections, ticks)."""
+"""The clients: wrk for many small requests; Python for large bodies, idle and new connections, and ticks."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def upload(port: int, size: int) -> None:
         raise Failed(f"upload: status {response.status}, {answer[:80]!r} instead of {size}")
 
 
-def download(port: int, checksum: bool = False) -> tuple[int, int]:
+def download(port: int, *, checksum: bool = False) -> tuple[int, int]:
     """GET the file: its length, and its CRC-32 when asked for (0 otherwise, so that the load costs less)."""
     buffer, length, crc = memoryview(bytearray(MIB)), 0, 0
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
@@ -148,7 +148,7 @@ class Idle:
         self.sockets.clear()
 
     def open(self, count: int) -> None:
-        """Open `count` connections, one answered request on each. Raises Failed when one is not, or when it takes too long."""
+        """Open `count` connections, a request on each. Raises Failed when one is not answered or all take too long."""
         deadline = time.monotonic() + PATIENCE
         for number in range(count):
             if time.monotonic() > deadline:
@@ -188,7 +188,7 @@ class Idle:
 
 
 def new_connection_ms(port: int, count: int) -> Iterator[float]:
-    """Milliseconds from connect to the end of the answer, for `count` connections one after another, fewer if they are slow."""
+    """Milliseconds from connect to the end of the answer, for `count` connections in turn, fewer if they are slow."""
     deadline = time.monotonic() + PATIENCE
     for _ in range(count):
         if time.monotonic() > deadline:

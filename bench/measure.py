@@ -59,7 +59,8 @@ def stat(pid: int) -> tuple[int, int] | None:
 
 def tree(pid: int) -> dict[int, int]:
     """The process and all its descendants, each with its start time, by which a reused pid is told apart."""
-    found = {int(entry): known for entry in os.listdir("/proc") if entry.isdigit() and (known := stat(int(entry)))}
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    found = {member: known for member in pids if (known := stat(member))}
     family = {pid} & found.keys()
     while more := {child for child, (parent, _) in found.items() if parent in family} - family:
         family |= more
@@ -69,7 +70,8 @@ def tree(pid: int) -> dict[int, int]:
 def cpu_seconds(pid: int) -> dict[int, float]:
     """User and system time of every process of the tree, in seconds, by pid.
 
-    The kernel's CPU clock of a process counts all its threads, ended ones too, in nanoseconds; /proc/PID/stat rounds to 10 ms.
+    The kernel's CPU clock of a process counts all its threads, ended ones too, in nanoseconds; /proc/PID/stat
+    rounds to 10 ms.
     """
     # The clock's number is a kernel interface: the pid inverted, and 2 for CPUCLOCK_SCHED (clock_getcpuclockid(3)).
     readings = {}

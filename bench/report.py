@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .metrics import METRICS, Bar
+from .metrics import METRICS, Bar, Better
 from .rounds import Outcome, Outcomes
 from .servers import PEERS
 from .workloads import BEST_OF, WORKLOADS, Figures, Workload
@@ -54,7 +54,7 @@ def best(found: dict[str, Figures], metric: str, among: tuple[str, ...]) -> tupl
     values = [(found[name][metric], name) for name in among if name in found]
     if not values:
         return None
-    value, name = (min if METRICS[metric].lower_is_better else max)(values)
+    value, name = (min if METRICS[metric].better is Better.LOWER else max)(values)
     return name, value
 
 
@@ -88,7 +88,7 @@ def table(workload: Workload, outcomes: dict[str, Outcome]) -> list[str]:
     shown = [name for name in bases if name != "floor" or "floor" in workload.servers]
     head = ["server", *(METRICS[name].label for name in workload.columns), *(f"× {name}" for name in shown)]
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
-    order = sorted(found, key=lambda name: found[name][first], reverse=not METRICS[first].lower_is_better)
+    order = sorted(found, key=lambda name: found[name][first], reverse=METRICS[first].better is Better.HIGHER)
     for server in order:
         cells = [METRICS[name].show(found[server][name]) for name in workload.columns]
         cells += [ratio(found[server][first], bases[name]) for name in shown]

@@ -1,4 +1,4 @@
-"""The order of things: every server once a round on every workload, so that a slow minute of the machine hits all alike."""
+"""The order of things: every server once a round on every workload, so that a slow minute hits all alike."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ class Outcome:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How often everything is repeated, and how many seconds each measurement takes."""
+
+    rounds: int
+    seconds: int
+
+
 Outcomes = dict[str, dict[str, Outcome]]  # by workload, then by server
 
 
@@ -36,7 +44,7 @@ def contestants(workload: Workload, chosen: Sequence[str]) -> list[Server]:
 
 
 def turn(servers: list[Server], number: int) -> list[Server]:
-    """The servers in the order of round `number`: each round another one is first, and every other round goes backwards."""
+    """The servers in the order of round `number`: another one is first each time, and odd rounds go backwards."""
     start = number % len(servers) if servers else 0
     order = servers[start:] + servers[:start]
     return order[::-1] if number % 2 else order
@@ -63,15 +71,14 @@ def play(
     chosen: Sequence[str],
     installed: Mapping[str, str],
     cores: Cores,
-    rounds: int,
-    seconds: int,
+    length: Length,
 ) -> Iterator[Outcomes]:
-    """Measure, and yield everything known so far after each round. A server that failed a workload is not asked again."""
+    """Measure, and yield all that is known after each round. A server that failed a workload is not asked again."""
     told = environment(cores)
     outcomes: Outcomes = {
         workload.name: {server.name: Outcome() for server in contestants(workload, chosen)} for workload in workloads
     }
-    for number in range(rounds):
+    for number in range(length.rounds):
         for workload in workloads:
             for server in turn(contestants(workload, chosen), number):
                 outcome = outcomes[workload.name][server.name]
@@ -80,11 +87,12 @@ def play(
                 if outcome.failure:
                     continue
                 try:
-                    outcome.samples.append(sample(workload, server, seconds, cores, told))
+                    outcome.samples.append(sample(workload, server, length.seconds, cores, told))
                     told_figure = f"{outcome.samples[-1][workload.columns[0]]:,.1f} {workload.columns[0]}"
                 except Failed as failure:
                     outcome.failure = told_figure = str(failure)
                 print(
-                    f"round {number + 1}/{rounds}  {workload.name:14} {server.name:17} {told_figure}", file=sys.stderr
+                    f"round {number + 1}/{length.rounds}  {workload.name:14} {server.name:17} {told_figure}",
+                    file=sys.stderr,
                 )
         yield outcomes

@@ -83,7 +83,7 @@ def bjoern(launch: Launch) -> list[str]:
 
 
 def granian(launch: Launch) -> list[str]:
-    """One blocking thread where nothing blocks, which is its fastest there; the workload's number where handlers block."""
+    """One blocking thread where nothing blocks, its fastest there; the workload's number where handlers block."""
     threads = launch.threads if launch.blocking else 1
     options = ["--interface", "wsgi", "--workers", str(launch.workers), "--blocking-threads", str(threads)]
     quiet = ["--log-level", "error", "--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", str(launch.port)]

@@ -1,4 +1,4 @@
-"""The rows of the comparison: what each asks of a server, whom it is compared with, and the bar Pronghorn has to meet."""
+"""The rows of the comparison: what each asks of a server, who is measured, and the bars for Pronghorn."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SWITCH_INTERVAL_MS = 5
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One row. `run` gets a server that answers and the seconds to measure, and returns figures named in metrics.METRICS.
+    """One row. `run` gets a server that answers and the seconds to measure; its figures are named in metrics.METRICS.
 
     The first of `columns` is what servers are ranked by. `servers` names who is measured beside Pronghorn.
     """
@@ -86,14 +86,14 @@ def expect(server: Running, path: str, body: bytes) -> None:
 
 
 def flask(server: Running, seconds: int) -> Figures:
-    """Flask hello, and right after it Flask without a server on the same core and interpreter; own_us is the difference."""
+    """Flask hello, then Flask without a server on the same core and interpreter; own_us is the difference."""
     found = small("/", hello.BODY)(server, seconds)
     alone = float(on_core(server.cores.server, server.server.python, "bench.apps.flask_hello", str(min(seconds, 2))))
     return found | {"app_us": alone, "own_us": found["cpu_us"] - alone}
 
 
 def mixed(server: Running, seconds: int) -> Figures:
-    """Sixteen connections ask for what is fast while four loop on what sleeps 0.2 s; the figures are of the fast ones."""
+    """Sixteen connections ask for what is fast while four loop on what sleeps 0.2 s; figures of the fast ones."""
     expect(server, "/", hello.BODY)
     finish(begin(server.port, "/", 16, WARM_SECONDS), len(hello.BODY))
     slow = begin(server.port, "/200", 4, seconds)
@@ -113,7 +113,7 @@ def finish_both(first: subprocess.Popen[str], second: subprocess.Popen[str]) -> 
 
 
 def computing(server: Running, seconds: int) -> Figures:
-    """Sixteen connections on a handler that computes; then the same with one connection of hello requests beside them."""
+    """Sixteen connections on a handler that computes; then the same with one connection of hello beside them."""
     found = small("/compute", hello.BODY, connections=16)(server, seconds)
     busy = begin(server.port, "/compute", 16, seconds)
     beside = begin(server.port, "/", 1, seconds)
@@ -121,7 +121,7 @@ def computing(server: Running, seconds: int) -> Figures:
 
 
 def repeat(server: Running, seconds: int, transfer: Callable[[], object]) -> Figures:
-    """MiB a second and CPU milliseconds of one transfer, repeated for at least `seconds`; one transfer beforehand is free."""
+    """MiB a second and CPU milliseconds of a transfer, repeated for at least `seconds`; the first is not counted."""
     transfer()
     count, before, start = 0, cpu_seconds(server.pid), time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds or count == 0:

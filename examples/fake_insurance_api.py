@@ -81,9 +81,10 @@ def read_applicant(payload: Any) -> tuple[Applicant | None, dict[str, str]]:
     values: dict[str, Any] = {}
     errors = {name: "is not a field of a quote" for name in payload if name not in FIELDS}
     for name, read in FIELDS.items():
+        if name not in payload:
+            errors[name] = "is required"
+            continue
         try:
-            if name not in payload:
-                raise ValueError("is required")
             values[name] = read(payload[name])
         except ValueError as problem:
             errors[name] = str(problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def receive(environ: WSGIEnvironment, start_response: StartResponse) -> list[byt
 
 def send(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """The file by the server's wrapper; a server without one is given blocks, as PEP 3333 advises."""
-    file = open(os.environ["BENCH_FILE"], "rb")  # noqa: SIM115 - the server closes it
+    file = Path(os.environ["BENCH_FILE"]).open("rb")  # noqa: SIM115 - the server closes it
     size = os.fstat(file.fileno()).st_size
     start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))])
     wrapper = environ.get("wsgi.file_wrapper")

@@ -48,7 +48,7 @@ def environ(port: int) -> dict[str, Any]:
 def call(template: dict[str, Any]) -> int:
     """One request without a server: the app is called and its body read to the end; gives the body's length."""
 
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
+    def start_response(*_: object) -> Any:
         return None
 
     body = app(template.copy(), start_response)

@@ -1,7 +1,7 @@
 """An app with two background threads that want to run every 50 ms; /ticks says how often they did.
 
-One keeps an absolute schedule: a tick counts when it runs before the next is due. The other sleeps 50 ms in a loop, as most
-applications do, so whatever delays it is lost for good.
+One keeps an absolute schedule: a tick counts when it runs before the next is due. The other sleeps 50 ms in a loop, as
+most applications do, so whatever delays it is lost for good.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ def request(*lines: bytes, version: bytes = b"1.1") -> bytes:
 
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
-@pytest.mark.parametrize("coding", [b"Transfer-Encoding: chunked", b"tRANSFER-eNCODING: CHUNKED", b"Transfer-Encoding: x"])
+@pytest.mark.parametrize(
+    "coding", [b"Transfer-Encoding: chunked", b"tRANSFER-eNCODING: CHUNKED", b"Transfer-Encoding: x"]
+)
 @pytest.mark.parametrize("length", [b"Content-Length: 5", b"content-length: 0"])
 def test_rule_33_length_with_coding_is_refused(status, version, coding, length):
     assert status(request(length, coding, version=version)) == 400
@@ -31,9 +33,9 @@ def test_rule_35_two_lengths_are_refused(status, second):
 @pytest.mark.parametrize(
     "value",
     [
-        b"+5", b"-5", b"-0", b"0x5", b"0o5", b"5_0", b"5a", b"5.0", b"1 0", b"", b"5;x", b"5,", b",5", b"\xd9\xa5", b"\xb2", b"5\x0b",
-        b"\x0c5", b"1e3", b'"5"', b"9223372036854775808", b"9999999999999999999", b"10000000000000000000", b"18446744073709551621",
-        b"0" * 20, b"1" * 400,
+        b"+5", b"-5", b"-0", b"0x5", b"0o5", b"5_0", b"5a", b"5.0", b"1 0", b"", b"5;x", b"5,", b",5", b"\xd9\xa5",
+        b"\xb2", b"5\x0b", b"\x0c5", b"1e3", b'"5"', b"9223372036854775808", b"9999999999999999999",
+        b"10000000000000000000", b"18446744073709551621", b"0" * 20, b"1" * 400,
     ],
 )  # fmt: skip
 def test_rule_36_content_length_is_digits_only(status, value):
@@ -61,9 +63,10 @@ def test_rule_38_chunked_once_is_chunked(judge, value):
 @pytest.mark.parametrize(
     "value",
     [
-        b"chunked, chunked", b"chunked, gzip", b"identity", b"gzip", b"", b",chunked", b"chunked,", b",", b"chunked;a=b", b'"chunked"',
-        b"xchunked", b"chunkedx", b"\x0bchunked", b"chunked\x00", b"chu nked", b"chunked, gzip, chunked", b"gzip;q=1, chunked",
-        b"gzip chunked", b"gzip,, chunked", b"chunked\x0b", b"\xa0chunked", b"chunked\x85",
+        b"chunked, chunked", b"chunked, gzip", b"identity", b"gzip", b"", b",chunked", b"chunked,", b",",
+        b"chunked;a=b", b'"chunked"', b"xchunked", b"chunkedx", b"\x0bchunked", b"chunked\x00", b"chu nked",
+        b"chunked, gzip, chunked", b"gzip;q=1, chunked", b"gzip chunked", b"gzip,, chunked", b"chunked\x0b",
+        b"\xa0chunked", b"chunked\x85",
     ],
 )  # fmt: skip
 def test_rule_38_anything_that_does_not_end_in_one_chunked_is_refused(status, value):
@@ -75,7 +78,9 @@ def test_rule_38_another_coding_before_chunked_is_not_implemented(status, value)
     assert status(request(b"Transfer-Encoding: " + value)) == 501
 
 
-@pytest.mark.parametrize("values", [(b"chunked", b"chunked"), (b"gzip", b"chunked"), (b"chunked", b"identity"), (b"", b"chunked")])
+@pytest.mark.parametrize(
+    "values", [(b"chunked", b"chunked"), (b"gzip", b"chunked"), (b"chunked", b"identity"), (b"", b"chunked")]
+)
 def test_rule_38_two_transfer_encoding_lines_are_refused(status, values):
     assert status(request(*[b"Transfer-Encoding: " + value for value in values])) == 400
 
@@ -98,9 +103,10 @@ def test_rule_54_http_1_0_has_no_expectations(status):
 @pytest.mark.parametrize(
     "lines",
     [
-        [b"Expect: x"], [b"Expect:"], [b"Expect: x, 100-continue"], [b"Expect: 100-continue, x"], [b"Expect: 100-continue;q=1"],
-        [b"Expect: 100 continue"], [b"Expect: 100-continue", b"Expect: 100-continue"], [b"Expect: x", b"Expect: 100-continue"],
-        [b"Expect: 100-continue", b"Expect: x"], [b"Expect: 100-continu"], [b'Expect: "100-continue"'],
+        [b"Expect: x"], [b"Expect:"], [b"Expect: x, 100-continue"], [b"Expect: 100-continue, x"],
+        [b"Expect: 100-continue;q=1"], [b"Expect: 100 continue"], [b"Expect: 100-continue", b"Expect: 100-continue"],
+        [b"Expect: x", b"Expect: 100-continue"], [b"Expect: 100-continue", b"Expect: x"], [b"Expect: 100-continu"],
+        [b'Expect: "100-continue"'],
     ],
 )  # fmt: skip
 def test_rule_56_any_other_expectation_fails(status, lines):

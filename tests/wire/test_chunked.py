@@ -34,8 +34,8 @@ def test_rule_39_a_size_is_hexadecimal_in_either_case(judge_body, size):
 @pytest.mark.parametrize(
     "size",
     [
-        b"", b"0x1", b"x", b"+1", b"-1", b"1_0", b"1g", b" 1", b"\t1", b"1 0", b"1 ", b"1\t", b"1\x0b", b"\x001", b"1\x00", b"\xb2",
-        b"1.0", b"1,", b"00000000000000001", b"0" * 40,
+        b"", b"0x1", b"x", b"+1", b"-1", b"1_0", b"1g", b" 1", b"\t1", b"1 0", b"1 ", b"1\t", b"1\x0b", b"\x001",
+        b"1\x00", b"\xb2", b"1.0", b"1,", b"00000000000000001", b"0" * 40,
     ],
 )  # fmt: skip
 def test_rule_39_a_size_is_hexadecimal_digits_only(status, size):
@@ -56,9 +56,10 @@ def test_rule_39_the_largest_size_is_only_too_large(status):
 @pytest.mark.parametrize(
     "data",
     [
-        b"1\nx\r\n0\r\n\r\n", b"1\rx\r\n0\r\n\r\n", b"1\r\r\nx\r\n0\r\n\r\n", b"1\r\nx\n0\r\n\r\n", b"1\r\nx\r0\r\n\r\n",
-        b"1\r\nx\r\r\n0\r\n\r\n", b"1\r\nx\r\n0\n\r\n", b"1\r\nx\r\n0\r\r\n", b"1\r\nx\r\n0\r\n\n", b"1\r\nx\r\n0\r\n\rx",
-        b"1;a\nx\r\n0\r\n\r\n", b"1;a\rx", b"0\r\nX: y\n\r\n", b"0\r\nX: y\rz\r\n\r\n", b"0\r\nX\n", b"0\r\n\r\r\n",
+        b"1\nx\r\n0\r\n\r\n", b"1\rx\r\n0\r\n\r\n", b"1\r\r\nx\r\n0\r\n\r\n", b"1\r\nx\n0\r\n\r\n",
+        b"1\r\nx\r0\r\n\r\n", b"1\r\nx\r\r\n0\r\n\r\n", b"1\r\nx\r\n0\n\r\n", b"1\r\nx\r\n0\r\r\n",
+        b"1\r\nx\r\n0\r\n\n", b"1\r\nx\r\n0\r\n\rx", b"1;a\nx\r\n0\r\n\r\n", b"1;a\rx", b"0\r\nX: y\n\r\n",
+        b"0\r\nX: y\rz\r\n\r\n", b"0\r\nX\n", b"0\r\n\r\r\n",
     ],
 )  # fmt: skip
 def test_rule_40_every_line_ends_in_crlf(status, data):
@@ -68,8 +69,8 @@ def test_rule_40_every_line_ends_in_crlf(status, data):
 @pytest.mark.parametrize(
     "extension",
     [
-        b";a", b";a=b", b";a=b;c=d;e", b' ; a = "b c"\t;\td', b';a=""', b';a="\\"\\\\;\\x"', b';a="\x80\xff\t"', b"; a\t= b ;c",
-        b";!#$%&'*+-.^_`|~=0",
+        b";a", b";a=b", b";a=b;c=d;e", b' ; a = "b c"\t;\td', b';a=""', b';a="\\"\\\\;\\x"', b';a="\x80\xff\t"',
+        b"; a\t= b ;c", b";!#$%&'*+-.^_`|~=0",
     ],
 )  # fmt: skip
 def test_rule_41_extensions_are_ignored(judge_body, extension):
@@ -79,9 +80,9 @@ def test_rule_41_extensions_are_ignored(judge_body, extension):
 @pytest.mark.parametrize(
     "extension",
     [
-        b";", b"; ", b";;", b";a;", b";=b", b";a=", b";a= ", b";a b", b";a=b c", b";a=b=c", b";a ", b";a=b ", b' ', b';a="b', b';a="b" ',
-        b';a="b"c', b';a="b\x00"', b';a="b\n"', b';a="b\r\n"', b';a="\\\r\n"', b";a\x00", b";a=\x7f", b";\x80", b";a=b\x0b", b",a",
-        b';"a"', b";a='b c'", b";(a)", b";a=b,c",
+        b";", b"; ", b";;", b";a;", b";=b", b";a=", b";a= ", b";a b", b";a=b c", b";a=b=c", b";a ", b";a=b ", b" ",
+        b';a="b', b';a="b" ', b';a="b"c', b';a="b\x00"', b';a="b\n"', b';a="b\r\n"', b';a="\\\r\n"', b";a\x00",
+        b";a=\x7f", b";\x80", b";a=b\x0b", b",a", b';"a"', b";a='b c'", b";(a)", b";a=b,c",
     ],
 )  # fmt: skip
 def test_rule_41_malformed_extensions_are_refused(status, extension):
@@ -109,7 +110,9 @@ def test_rule_43_a_body_without_its_last_crlf_is_incomplete(status, judge_body):
     assert judge_body(b"0\r\nX:POST / HTTP/1.1\r\n\r\n") == (b"", True, b"")
 
 
-@pytest.mark.parametrize("trailers", [b"X: y", b"X:", b"X:\ty \r\nY: \x80\xff", b"Content-Length: 5\r\nHost: b\r\nTransfer-Encoding: x"])
+@pytest.mark.parametrize(
+    "trailers", [b"X: y", b"X:", b"X:\ty \r\nY: \x80\xff", b"Content-Length: 5\r\nHost: b\r\nTransfer-Encoding: x"]
+)
 def test_rule_44_trailers_are_dropped(judge_body, trailers):
     assert judge_body(b"1\r\nx\r\n0\r\n" + trailers + b"\r\n\r\nrest") == (b"x", True, b"rest")
 
@@ -117,8 +120,8 @@ def test_rule_44_trailers_are_dropped(judge_body, trailers):
 @pytest.mark.parametrize(
     "trailers",
     [
-        b" X: y", b"\tX: y", b"X: y\r\n z", b"X : y", b"X\t: y", b": y", b"X", b"GET / HTTP/1.1", b"X: \0", b"X: \x7f", b"X\0: y",
-        b"\x80: y", b"X(: y", b"X: y\x0b", b"\0",
+        b" X: y", b"\tX: y", b"X: y\r\n z", b"X : y", b"X\t: y", b": y", b"X", b"GET / HTTP/1.1", b"X: \0",
+        b"X: \x7f", b"X\0: y", b"\x80: y", b"X(: y", b"X: y\x0b", b"\0",
     ],
 )  # fmt: skip
 def test_rule_44_trailers_are_held_to_the_rules_of_header_lines(status, trailers):

@@ -1,63 +1,84 @@
 """h11 and httptools as outside opinions, and random bytes cut at random.
 
-What we serve, h11 must serve too and understand the same way; what h11 serves and we refuse must be one of the deliberate
-differences of `STRICTER`. httptools is asked only about what we serve, and only for what it saw: llhttp leaves the
-refusing of much that is wrong to its caller.
+What we serve, h11 must serve too and understand the same way; what h11 serves and we refuse must be one of the
+deliberate differences of `STRICTER`. httptools is asked only about what we serve, and only for what it saw: llhttp
+leaves the refusing of much that is wrong to its caller.
 """
 
+import re
 from urllib.parse import unquote_to_bytes
 
 import h11
 import httptools
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pronghorn.errors import PeerError
+from pronghorn.wire.faults import FAULTS
 from pronghorn.wire.framing import ChunkedDecoder
 from pronghorn.wire.http1 import HeadParser, parse, unescape
 
-# What h11 serves and we refuse, with the reason. The text is the fault's detail.
+# What h11 serves and we refuse: the fault, a head that shows it, and the reason.
 STRICTER = {
-    "a line ends in LF without CR": "rule 1: h11 takes LF as a line end",
-    "the first byte cannot begin an HTTP/1 request (TLS or HTTP/2 on a plain port?)": "rule 3: h11 skips more in front",
-    "more than one empty line before the request line": "rule 3: h11 skips any number of them",
-    "CR without LF behind it": "rule 25: h11 finds the end of the head before it looks at the lines",
-    "a header line begins with a space or tab (obsolete line folding)": "rule 21: h11 unfolds",
-    "the method is longer than any that is known": "rule 5: h11 has no limit of its own for it",
-    "the request target is none of the forms of RFC 9112 section 3.2": "rule 14: h11 does not look into targets",
-    "the request target holds a `#`": "rule 9: the same",
-    "the request target holds user information (`user@host`)": "rule 11: the same",
-    "the target `*` belongs to OPTIONS alone": "rule 13: the same",
-    "the version is neither HTTP/1.0 nor HTTP/1.1": "rule 7: h11 takes any digit.digit",
-    "CONNECT asks for a tunnel, and this server is not a proxy": "rule 12: h11 leaves methods to its caller",
-    "the host is empty or is not host[:port]": "rule 18: h11 counts Host fields and does not read them",
-    "the host of the request target and the Host field differ": "rule 11: h11 does not look into targets",
-    "more than one Host field": "rule 17: h11 allows it on HTTP/1.0",
-    "more than one Content-Type field": "rule 27: h11 leaves fields it does not use to its caller",
-    "more than one Authorization field": "rule 27: the same",
-    "Expect is not exactly `100-continue`": "rule 56: h11 ignores other expectations",
-    "Content-Length is not 1 to 19 decimal digits or is beyond 2^63-1": "rule 36: h11 takes 20 digits and joins `5, 5`",
-    "more than one Content-Length field": "rule 35: h11 joins equal ones",
-    "Content-Length together with Transfer-Encoding": "rule 33: h11 lets Transfer-Encoding win",
-    "Transfer-Encoding in HTTP/1.0": "rule 34: h11 accepts it",
-    "a byte that may not stand in a request head (control, NUL, or 8-bit in the request line)":
-        "rule 9, 23: h11 takes control octets in field values (its field value pattern excludes NUL, CR and LF alone)",
-}  # fmt: skip
+    "BARE_LF": (b"GET / HTTP/1.1\nHost: a\r\n\r\n", "rule 1: h11 takes LF as a line end"),
+    "BAD_BYTE": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: a\x01b\r\n\r\n",
+        "rule 23: h11 keeps only NUL and line ends out of values",
+    ),
+    "FOLDED_LINE": (b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", "rule 21: h11 unfolds"),
+    "LONG_METHOD": (b"A" * 65 + b" / HTTP/1.1\r\nHost: a\r\n\r\n", "rule 5: h11 has no limit for it"),
+    "BAD_TARGET": (b"GET x HTTP/1.1\r\nHost: a\r\n\r\n", "rule 14: h11 does not look into targets"),
+    "FRAGMENT": (b"GET /# HTTP/1.1\r\nHost: a\r\n\r\n", "rule 9: the same"),
+    "USERINFO": (b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", "rule 11: the same"),
+    "OTHER_HOST": (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "rule 11: the same"),
+    "BAD_ASTERISK": (b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "rule 13: the same"),
+    "UNKNOWN_VERSION": (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", "rule 7: h11 takes any digit.digit"),
+    "CONNECT_METHOD": (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "rule 12: h11 leaves methods to its caller"),
+    "BAD_HOST": (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", "rule 18: h11 counts Host fields and does not read them"),
+    "TWO_TYPES": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Type: a\r\nContent-Type: a\r\n\r\n",
+        "rule 27: h11 leaves fields it does not use to its caller",
+    ),
+    "TWO_AUTHORIZATIONS": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: a\r\nAuthorization: a\r\n\r\n",
+        "rule 27: the same",
+    ),
+    "UNKNOWN_EXPECTATION": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
+        "rule 56: h11 ignores other expectations",
+    ),
+    "BAD_LENGTH": (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n", "rule 35: h11 joins equal lengths"),
+    "TWO_LENGTHS": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+        "rule 35: h11 joins equal lengths",
+    ),
+    "LENGTH_AND_CODING": (
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "rule 33: h11 lets Transfer-Encoding win",
+    ),
+    "OLD_CODING": (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "rule 34: h11 accepts it"),
+}
+DETAILS = {fault.detail: fault.name for fault in FAULTS.values()}
 
-LINE_PIECES = [
-    b"GET", b"POST", b"OPTIONS", b"CONNECT", b"get", b" ", b"  ", b"/", b"/a?b", b"*", b"http://a/", b"http://a", b"http://b/x", b"a:80",
-    b"#", b"%00", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"\x80", b"\0", b"\t",
+METHODS = [b"GET", b"GET", b"POST", b"OPTIONS", b"CONNECT", b"get", b"A" * 65, b"G(", b"", b"\x80"]
+TARGETS = [
+    b"/", b"/", b"/a?b", b"*", b"http://a/", b"http://a", b"http://b/x", b"http://u@a/", b"a:80", b"x", b"/#",
+    b"/%00", b"", b"/ x", b"/\x80", b"/\0",
 ]  # fmt: skip
+VERSIONS = [b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/1.10", b"http/1.1", b""]
 FIELD_PIECES = [
-    b"Host: a", b"Host: b", b"host:a", b"Host:", b"Content-Length: 5", b"Content-Length: 0010", b"Content-Length: +5", b"Content-Length: 5, 5",
-    b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: chunked, chunked", b"Transfer-Encoding:\tChunked ",
-    b"Connection: close", b"Connection: keep-alive, Upgrade", b"Expect: 100-continue", b"Expect: x", b"X: y", b"X : y", b" X: y", b"X:\ty z\t",
-    b"X: \x80\xff", b"X: \x01", b"X: \0", b"X\x80: y", b": y", b"no colon", b"Cookie: a=b; c=d", b"A_B: c", b"Content-Type: a", b"",
+    b"Host: a", b"Host: a", b"Host: a", b"Host: b", b"Authorization: x", b"host:a", b"Host:", b"Content-Length: 5",
+    b"Content-Length: 0010", b"Content-Length: +5", b"Content-Length: 5, 5", b"Transfer-Encoding: chunked",
+    b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: chunked, chunked", b"Transfer-Encoding:\tChunked ",
+    b"Connection: close", b"Connection: keep-alive, Upgrade", b"Expect: 100-continue", b"Expect: x", b"X: y",
+    b"X : y", b" X: y", b"X:\ty z\t", b"X: \x80\xff", b"X: \x01", b"X: \0", b"X\x80: y", b": y", b"no colon",
+    b"Cookie: a=b; c=d", b"A_B: c", b"Content-Type: a", b"",
 ]  # fmt: skip
 
 request_lines = st.one_of(
-    st.sampled_from([b"GET / HTTP/1.1", b"POST /a?b HTTP/1.1", b"GET / HTTP/1.0", b"OPTIONS * HTTP/1.1", b"GET http://a/x HTTP/1.1"]),
-    st.lists(st.sampled_from(LINE_PIECES), max_size=7).map(b"".join),
+    st.sampled_from([b"GET / HTTP/1.1", b"POST /a?b HTTP/1.1", b"GET / HTTP/1.0"]),
+    st.tuples(st.sampled_from(METHODS), st.sampled_from(TARGETS), st.sampled_from(VERSIONS)).map(b" ".join),
 )
 line_ends = st.sampled_from([b"\r\n"] * 20 + [b"\n", b"\r", b"\r\r\n"])
 fields = st.one_of(st.sampled_from(FIELD_PIECES), st.binary(max_size=12))
@@ -66,7 +87,7 @@ heads = st.builds(
     st.sampled_from([b""] * 10 + [b"\r\n", b"\n", b" ", b"\r\n\r\n"]),
     request_lines,
     line_ends,
-    st.lists(st.tuples(fields, line_ends), max_size=6),
+    st.one_of(st.just([(b"Host: a", b"\r\n")]), st.lists(st.tuples(fields, line_ends), max_size=6)),
 )
 many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -88,6 +109,15 @@ def of_h11(data):
     return event if isinstance(event, h11.Request) else None
 
 
+@pytest.mark.parametrize("name", STRICTER)
+def test_each_deliberate_difference_is_one(name):
+    data, _reason = STRICTER[name]
+    refusal = ours(data)
+    assert isinstance(refusal, PeerError)
+    assert DETAILS[refusal.detail] == name
+    assert isinstance(of_h11(data), h11.Request)
+
+
 @many
 @given(heads)
 @example(b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -97,7 +127,7 @@ def test_what_we_serve_h11_understands_the_same(data):
     here, there = ours(data), of_h11(data.removeprefix(b"\r\n"))
     if isinstance(here, PeerError):
         if isinstance(there, h11.Request):
-            assert here.detail in STRICTER, (here, data)
+            assert DETAILS[here.detail] in STRICTER, (here, data)
         return
     if here is None:
         assert not isinstance(there, h11.Request), data
@@ -172,7 +202,13 @@ def verdict_on_head(pieces, **limits):
 
 
 @many
-@given(cut(st.one_of(heads, st.binary(max_size=80))), st.integers(5, 60), st.integers(0, 30), st.integers(0, 6), st.integers(0, 120))
+@given(
+    cut(st.one_of(heads, st.binary(max_size=80))),
+    st.integers(5, 60),
+    st.integers(0, 30),
+    st.integers(0, 6),
+    st.integers(0, 120),
+)
 def test_the_verdict_on_a_head_is_the_same_for_any_cut(pieces, request_line, field_line, count, section):
     limits = {"request_line": request_line, "field_line": field_line, "fields": count, "section": section}
     data = b"".join(pieces)
@@ -183,7 +219,27 @@ def test_the_verdict_on_a_head_is_the_same_for_any_cut(pieces, request_line, fie
 
 bodies = st.lists(
     st.one_of(
-        st.sampled_from([b"\r\n", b"\n", b"\r", b"0", b"1", b"5", b"a", b";", b";a=b", b';a="', b'"', b"\\", b" ", b"x", b"hello", b"X: y", b":"]),
+        st.sampled_from(
+            [
+                b"\r\n",
+                b"\n",
+                b"\r",
+                b"0",
+                b"1",
+                b"5",
+                b"a",
+                b";",
+                b";a=b",
+                b';a="',
+                b'"',
+                b"\\",
+                b" ",
+                b"x",
+                b"hello",
+                b"X: y",
+                b":",
+            ]
+        ),
         st.sampled_from([b"5\r\nhello\r\n", b"1;a=b\r\nx\r\n", b"0\r\n\r\n", b"0\r\nX: y\r\n\r\n"]),
     ),
     max_size=12,
@@ -202,7 +258,13 @@ def verdict_on_body(pieces, **limits):
 
 
 @many
-@given(cut(st.one_of(bodies, st.binary(max_size=60))), st.integers(0, 30), st.integers(0, 20), st.integers(0, 3), st.integers(0, 40))
+@given(
+    cut(st.one_of(bodies, st.binary(max_size=60))),
+    st.integers(0, 30),
+    st.integers(0, 20),
+    st.integers(0, 3),
+    st.integers(0, 40),
+)
 def test_the_verdict_on_a_body_is_the_same_for_any_cut(pieces, body, field_line, count, section):
     limits = {"body": body, "field_line": field_line, "fields": count, "section": section}
     data = b"".join(pieces)
@@ -223,11 +285,15 @@ def test_what_we_decode_h11_decodes_the_same(data):
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + data)
     connection.next_event()
-    other, complete = b"", False
-    while type(event := connection.next_event()) is h11.Data:
-        other += event.data
-    complete = type(event) is h11.EndOfMessage
-    assert (body, decoder.done) == (other, complete)
+    other = b""
+    try:
+        while type(event := connection.next_event()) is h11.Data:
+            other += event.data
+    except h11.RemoteProtocolError:
+        # The one thing we take and h11 does not: whitespace before the `;` of an extension (rule 41).
+        assert re.search(rb"[ \t];", data), data
+        return
+    assert (body, decoder.done) == (other, type(event) is h11.EndOfMessage)
 
 
 @many

@@ -27,7 +27,9 @@ def test_every_fault_is_an_error_of_the_peer_or_of_ours():
     assert {fault.status for fault in FAULTS.values()} == set(REASONS)
 
 
-@pytest.mark.parametrize("status", sorted(set(REASONS) - {413, 414}))  # RFC 9110 renamed these two, Python 3.11 has the old names
+@pytest.mark.parametrize(
+    "status", sorted(set(REASONS) - {413, 414})
+)  # RFC 9110 renamed these two, Python 3.11 has the old names
 def test_reasons_are_the_registered_ones(status):
     assert REASONS[status] == HTTPStatus(status).phrase
 

@@ -51,7 +51,9 @@ def test_rule_3_one_empty_line_in_front_is_ignored(judge):
     assert (head.path, head.host, head.end) == (b"/x", b"a", 2 + len(request(b"GET /x HTTP/1.1")))
 
 
-@pytest.mark.parametrize("start", [b"\r\n\r\n", b"\n", b"\r\n\n", b" ", b"\t", b"\r\n ", b"\0", b"\x0b", b"\x1f", b"\x80"])
+@pytest.mark.parametrize(
+    "start", [b"\r\n\r\n", b"\n", b"\r\n\n", b" ", b"\t", b"\r\n ", b"\0", b"\x0b", b"\x1f", b"\x80"]
+)
 def test_rule_3_anything_else_in_front_is_refused(status, start):
     assert status(start) == 400
     assert status(start + request(b"GET / HTTP/1.1")) == 400
@@ -78,7 +80,10 @@ def test_rule_4_exactly_one_space_between_the_parts(status, line):
     assert status(request(line)) == 400
 
 
-@pytest.mark.parametrize("byte", sorted(set(range(256)) - set(b"!#$%&'*+-.^_`|~") - set(range(48, 58)) - set(range(65, 91)) - set(range(97, 123))))
+@pytest.mark.parametrize(
+    "byte",
+    sorted(set(range(256)) - set(b"!#$%&'*+-.^_`|~") - set(range(48, 58)) - set(range(65, 91)) - set(range(97, 123))),
+)
 def test_rule_5_a_method_is_a_token(status, byte):
     assert status(request(b"G" + bytes([byte]) + b"T / HTTP/1.1")) == 400
 

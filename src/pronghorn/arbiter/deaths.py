@@ -32,7 +32,7 @@ def count_death(fleet: Fleet, worker: Worker, now: float, *, young: bool) -> Str
     streak = fleet.streak
     settled = any(
         other.ready_at is not None and other.born >= streak.since and now - other.ready_at >= SETTLED
-        for other in fleet.workers
+        for other in (*fleet.workers, worker)
     )
     if settled:
         streak = Streak()

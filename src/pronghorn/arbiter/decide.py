@@ -44,12 +44,13 @@ from pronghorn.arbiter.events import (
     Started,
     Terminate,
     Tick,
+    Upgrade,
     WorkerFailed,
     WorkerReady,
     WorkerTired,
 )
 from pronghorn.arbiter.fleet import Candidate, Fleet, Phase, Stage, Worker
-from pronghorn.arbiter.reconcile import QUICK, reconcile, tell, with_worker
+from pronghorn.arbiter.reconcile import LAST_MOMENT, QUICK, reconcile, tell, with_worker
 from pronghorn.worker.exits import Exit
 
 Decision = tuple[Fleet, list[Action]]
@@ -166,10 +167,7 @@ def _on_failed(fleet: Fleet, event: WorkerFailed, now: float) -> Decision:
     worker = fleet.by_pid(event.pid)
     if worker is None:
         return fleet, []
-    fleet = with_worker(fleet, replace(worker, why=event.why, trace=event.trace))
-    # Once the fleet stops, its reason has been said, and the other workers of the wave only repeat it.
-    loud = event.trace and fleet.phase is Phase.SERVING
-    return fleet, [Say(Level.ERROR, event.trace.rstrip())] if loud else []
+    return with_worker(fleet, replace(worker, why=event.why, trace=event.trace)), []
 
 
 def _on_tired(fleet: Fleet, event: WorkerTired, now: float) -> Decision:
@@ -187,11 +185,16 @@ def _on_exited(fleet: Fleet, event: Exited, now: float) -> Decision:
     fleet = replace(fleet, workers=tuple(w for w in fleet.workers if w is not worker))
     end = describe(event)
     if worker.stage is Stage.LEAVING or fleet.phase is not Phase.SERVING:
-        repeated = bool(fleet.status) and event.status == fleet.status
+        if worker.stage is Stage.LEAVING and worker.kill_at is None:
+            return fleet, []  # That it had to be killed has been said.
+        repeated = bool(fleet.status) and (event.status == fleet.status or is_quiet(event))
         level = Level.INFO if is_quiet(event) else Level.WARNING
         return fleet, [] if repeated else [Say(level, f"{worker.name} {end}")]
     if worker.stage is Stage.BOOTING:
-        return _on_stillbirth(fleet, worker, event, now)
+        # Said only now: workers that boot together fail together, and the first of them may end the command.
+        trace: list[Action] = [Say(Level.ERROR, worker.trace.rstrip())] if worker.trace else []
+        fleet, actions = _on_stillbirth(fleet, worker, event, now)
+        return fleet, trace + actions
     young = event.signal != _SIGKILL and now - (worker.ready_at or now) < YOUNG
     fleet = replace(fleet, streak=count_death(fleet, worker, now, young=young))
     level = Level.INFO if event.status == 0 and not event.signal else Level.ERROR
@@ -234,7 +237,7 @@ def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: s
     """Tells every worker to go: by draining within graceful_timeout, or quickly."""
     actions: list[Action] = [Say(Level.ERROR, why)] if why else []
     actions.append(CloseListeners())
-    limit = QUICK if quick else fleet.policy.graceful_timeout
+    limit = QUICK if quick else fleet.policy.graceful_timeout + LAST_MOMENT
     fleet = replace(fleet, phase=Phase.STOPPING, status=int(status), stopping_since=now, hurried=quick, candidate=None)
     for worker in fleet.workers:
         if worker.stage is Stage.LEAVING and not quick:
@@ -308,6 +311,13 @@ def _on_reopen(fleet: Fleet, event: Reopen, now: float) -> Decision:
     return fleet, [ReopenLogs(), *(Send(pid, Order.REOPEN) for pid in pids)]
 
 
+def _on_upgrade(fleet: Fleet, event: Upgrade, now: float) -> Decision:
+    # Its default action would end the server of somebody who only did what worked with Gunicorn.
+    return fleet, [
+        Say(Level.WARNING, "USR2 is ignored: this version has no upgrade in place; HUP reloads the application")
+    ]
+
+
 _HANDLERS: dict[type, Callable[[Fleet, Any, float], Decision]] = {
     Started: _on_started,
     Tick: _on_tick,
@@ -325,4 +335,5 @@ _HANDLERS: dict[type, Callable[[Fleet, Any, float], Decision]] = {
     Grow: _on_grow,
     Shrink: _on_shrink,
     Reopen: _on_reopen,
+    Upgrade: _on_upgrade,
 }

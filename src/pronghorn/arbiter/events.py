@@ -112,6 +112,11 @@ class Reopen:
     """SIGUSR1: reopen the log files."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """SIGUSR2: with Gunicorn, exec a new arbiter beside this one."""
+
+
 Event = (
     Started
     | Tick
@@ -129,4 +134,5 @@ Event = (
     | Grow
     | Shrink
     | Reopen
+    | Upgrade
 )

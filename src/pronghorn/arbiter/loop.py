@@ -18,7 +18,7 @@ from typing import Any, Self
 from pronghorn.apps.load import enter_surroundings, load
 from pronghorn.arbiter.banner import banner
 from pronghorn.arbiter.decide import decide, next_wakeup
-from pronghorn.arbiter.events import Event, Grow, Hangup, Interrupt, Reopen, Shrink, Started, Terminate, Tick
+from pronghorn.arbiter.events import Event, Grow, Hangup, Interrupt, Reopen, Shrink, Started, Terminate, Tick, Upgrade
 from pronghorn.arbiter.fleet import Fleet
 from pronghorn.arbiter.listeners import close_listeners
 from pronghorn.arbiter.perform import Generation, Means, Performer, policy_of
@@ -40,6 +40,7 @@ SIGNALS: dict[int, tuple[Callable[[], Event], bool]] = {
     signal.SIGTTIN: (Grow, True),
     signal.SIGTTOU: (Shrink, True),
     signal.SIGUSR1: (Reopen, False),
+    signal.SIGUSR2: (Upgrade, False),
 }
 """What each signal means, and whether two of them mean it twice."""
 

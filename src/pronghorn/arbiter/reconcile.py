@@ -8,6 +8,10 @@ from pronghorn.arbiter.fleet import Fleet, Phase, Stage, Worker
 QUICK = 3.0
 """Seconds between telling a worker to quit at once and killing it."""
 
+LAST_MOMENT = 1.0
+"""Seconds beyond graceful_timeout until a draining worker is killed: at the timeout it cuts off what runs itself, and
+this is its time to run the application's exit functions."""
+
 _UNREADY = (Stage.FORKING, Stage.BOOTING)
 
 
@@ -66,7 +70,7 @@ def _drain_surplus(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     leaving += [w for w in fleet.workers if w.stage in _UNREADY and w.generation < fleet.generation]
     actions: list[Action] = []
     for worker in leaving:
-        fleet, orders = tell(fleet, worker, Order.DRAIN, now + fleet.policy.graceful_timeout)
+        fleet, orders = tell(fleet, worker, Order.DRAIN, now + fleet.policy.graceful_timeout + LAST_MOMENT)
         actions += orders
     return fleet, actions
 

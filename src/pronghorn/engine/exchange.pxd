@@ -9,12 +9,17 @@ from pronghorn.wire.framing cimport Chunked
 from pronghorn.wire.response cimport Verdict
 
 
+cdef class Exchange
+
+
 cdef class PoolThread:
     """What one pool thread owns: its seat, and the buffers it reads into and renders into."""
     cdef readonly int seat
     cdef uint64_t ticket        # of the call it is in; 0 outside
     cdef bint lost              # it has lost the baton
     cdef Connection connection  # whose bytes stand in `out`
+    cdef Exchange exchange      # the call it is in
+    cdef uint64_t overdue_ns    # when that call's deadline passed
     cdef Buffer out             # responses not sent yet
     cdef Buffer head            # the head that start_response rendered
     cdef uint8_t* incoming

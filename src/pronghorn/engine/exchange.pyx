@@ -96,6 +96,9 @@ cdef class Exchange:
         cdef Buffer* out = &self.thread.out
         cdef int status = self.verdict.status
         cdef int64_t length = self.verdict.content_length
+        if self.abandoned:
+            self.head_sent = True
+            return 0
         if length < 0:
             length = known_length
         self.head_sent = True
@@ -211,6 +214,8 @@ cdef class Exchange:
 
     cdef int flush(self) except -1:
         """Sends what was put out, and waits while the peer lags by more than the high-water mark."""
+        if self.abandoned:
+            return 0
         flush_out(self.thread, self.connection)
         if self.connection.outbox_size > self.host.high_water and not self.connection.broken and not self.abandoned:
             self.host.wait_for_peer(self.thread, self.connection)
@@ -218,7 +223,7 @@ cdef class Exchange:
 
     cdef int end(self) except -1:
         """The application has said all it had to say."""
-        if self.ended:
+        if self.ended or self.abandoned:
             return 0
         if not self.head_sent:
             self.send_head(0)

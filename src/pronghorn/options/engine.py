@@ -53,8 +53,9 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     worker_connections: Annotated[
         int,
         Option(
-            doc="Connections one worker keeps open at the same time; at the limit it stops accepting. An idle one "
-            "costs some hundred bytes, so the limit is high where thread-per-connection servers need 1000.",
+            doc="Connections one worker keeps open at the same time. At the limit the one that is idle longest makes "
+            "room for a new one, and while none is idle the worker stops accepting. An idle one costs some hundred "
+            "bytes, so the limit is high where servers with a thread per connection need 1000.",
             gunicorn="worker_connections",
             minimum=1,
             maximum=1_000_000,

@@ -1,9 +1,10 @@
 # The one way bytes from a peer are touched: a pointer that knows where its bytes begin and end.
 #
-# Octets are returned as int, by statements: in a conditional expression Cython gives END the octet's type and makes it 255.
+# Octets are returned as int, by statements: in a conditional expression Cython gives END the octet's type and makes it
+# 255.
 #
-# Nothing here reads outside [start, end), whatever it is asked: a length from the wire is compared with what is there, never
-# added to a pointer first. The parsers have no pointer arithmetic of their own.
+# Nothing here reads outside [start, end), whatever it is asked: a length from the wire is compared with what is there,
+# never added to a pointer first. The parsers have no pointer arithmetic of their own.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
@@ -103,8 +104,9 @@ cdef inline size_t skip_class(Cursor* cursor, uint8_t mask) noexcept nogil:
     return passed
 
 
-# The same as skip_class(cursor, TEXT), eight octets at a time, because values are most of a head. The mask has the high bit of
-# each octet below SP and of each DEL; a borrow can set bits above the first of them but none below, so the first one is exact.
+# The same as skip_class(cursor, TEXT), eight octets at a time, because values are most of a head. The mask has the high
+# bit of each octet below SP and of each DEL; a borrow can set bits above the first of them but none below, so the first
+# one is exact.
 cdef inline size_t skip_text(Cursor* cursor) noexcept nogil:
     cdef const uint8_t* at = cursor.at
     cdef uint64_t word, flipped, mask
@@ -129,7 +131,8 @@ cdef inline size_t skip_text(Cursor* cursor) noexcept nogil:
     return passed + skip_class(cursor, TEXT)
 
 
-# Moves past SP and HTAB: the only whitespace HTTP knows (Python's strip() takes VT, FF, NEL and NBSP too, and proxies do not).
+# Moves past SP and HTAB: the only whitespace HTTP knows (Python's strip() takes VT, FF, NEL and NBSP too, and proxies
+# do not).
 cdef inline size_t skip_blanks(Cursor* cursor) noexcept nogil:
     cdef size_t passed = 0
     while cursor.at < cursor.end and (cursor.at[0] == SP or cursor.at[0] == HTAB):

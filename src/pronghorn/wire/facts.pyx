@@ -1,7 +1,7 @@
 """What the fields of a header section mean to the server itself: host, framing, persistence, expectation.
 
-Everything here is read off complete, well-formed lines. A fault is noted in `Facts.fault` and not returned, because these
-facts are kept for the next request with the same header section, and the fault must come back with them.
+Everything here is read off complete, well-formed lines. A fault is noted in `Facts.fault` and not returned, because
+these facts are kept for the next request with the same header section, and the fault must come back with them.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -10,12 +10,12 @@ from pronghorn.wire.cursor cimport (
     END, Cursor, distance, is_word, left, part, peek, peek_at, skip, skip_blanks, skip_class, take, tell, trim_end,
 )
 from pronghorn.wire.faults cimport (
-    BAD_CODING, BAD_HOST, BAD_LENGTH, LENGTH_AND_CODING, TWO_AUTHORIZATIONS, TWO_CODINGS, TWO_HOSTS, TWO_LENGTHS, TWO_TYPES,
-    UNKNOWN_CODING,
+    BAD_CODING, BAD_HOST, BAD_LENGTH, LENGTH_AND_CODING, TWO_AUTHORIZATIONS, TWO_CODINGS, TWO_HOSTS, TWO_LENGTHS,
+    TWO_TYPES, UNKNOWN_CODING,
 )
 from pronghorn.wire.http1 cimport (
-    EXPECTS_CONTINUE, EXPECTS_OTHER, HAS_CODING, HAS_HOST, HAS_LENGTH, IS_CHUNKED, SAYS_CLOSE, SAYS_KEEP_ALIVE, SAYS_UPGRADE,
-    Facts, Field,
+    EXPECTS_CONTINUE, EXPECTS_OTHER, HAS_CODING, HAS_HOST, HAS_LENGTH, IS_CHUNKED, SAYS_CLOSE, SAYS_KEEP_ALIVE,
+    SAYS_UPGRADE, Facts, Field,
 )
 from pronghorn.wire.octets cimport (
     CLOSE_BRACKET, COLON, COMMA, DOT, HEX, HOST, NINE, OCTETS, OPEN_BRACKET, PERCENT, TOKEN, ZERO,
@@ -41,7 +41,8 @@ cdef void gather_facts(
     facts.host.length = 0
     facts.fault = 0
     for index in range(count):
-        # The length alone passes over most fields: nothing is compared for a browser's User-Agent, Accept-* and cookies.
+        # The length alone passes over most fields: nothing is compared for a browser's User-Agent, Accept-* and
+        # cookies.
         name = part(bytes, fields[index].name.start, fields[index].name.length)
         length = fields[index].name.length
         if length == 4:
@@ -77,8 +78,8 @@ cdef inline void blame(Facts* facts, int fault) noexcept nogil:
         facts.fault = fault
 
 
-# Content-Type and Authorization are single values with commas in them: two fields cannot be joined without a change of meaning,
-# and whoever picks one of them may pick another than the proxy in front did.
+# Content-Type and Authorization are single values with commas in them: two fields cannot be joined without a change of
+# meaning, and whoever picks one of them may pick another than the proxy in front did.
 cdef inline void note_single(uint32_t* seen, uint32_t which, int fault, Facts* facts) noexcept nogil:
     if seen[0] & which:
         blame(facts, fault)
@@ -94,8 +95,8 @@ cdef void note_host(Cursor value, Facts* facts) noexcept nogil:
         blame(facts, fault)
 
 
-# Anything but one plain `100-continue` is an expectation that cannot be met (RFC 9110 section 10.1.1); a guess at what an odd
-# one means is how the "0.CL" desynchronisations of 2025 worked.
+# Anything but one plain `100-continue` is an expectation that cannot be met (RFC 9110 section 10.1.1); a guess at what
+# an odd one means is how the "0.CL" desynchronisations of 2025 worked.
 cdef void note_expectation(Cursor value, Facts* facts) noexcept nogil:
     if facts.flags & (EXPECTS_CONTINUE | EXPECTS_OTHER) or not is_word(&value, b"100-continue", 12):
         facts.flags = (facts.flags & ~<uint32_t>EXPECTS_CONTINUE) | EXPECTS_OTHER
@@ -128,8 +129,8 @@ cdef void note_connection(Cursor value, Facts* facts) noexcept nogil:
             facts.flags |= SAYS_UPGRADE
 
 
-# RFC 9110 section 8.6: 1*DIGIT. No sign, no base, no `_`, no list of equal values: int() would take the first three, and
-# every one of them has been a smuggling hole (CVE-2022-24761, CVE-2023-40175).
+# RFC 9110 section 8.6: 1*DIGIT. No sign, no base, no `_`, no list of equal values: int() would take the first three,
+# and every one of them has been a smuggling hole (CVE-2022-24761, CVE-2023-40175).
 cdef void note_length(Cursor value, Facts* facts) noexcept nogil:
     cdef uint64_t length = 0
     cdef size_t digits = left(&value)
@@ -152,8 +153,8 @@ cdef void note_length(Cursor value, Facts* facts) noexcept nogil:
     facts.content_length = <int64_t>length
 
 
-# RFC 9112 section 6.1: a list of codings of which the last is `chunked`, once. That list is legal and refused with 501 where it
-# holds another coding too; any other value leaves the end of the body unknown and is refused with 400.
+# RFC 9112 section 6.1: a list of codings of which the last is `chunked`, once. That list is legal and refused with 501
+# where it holds another coding too; any other value leaves the end of the body unknown and is refused with 400.
 cdef void note_coding(Cursor value, Facts* facts) noexcept nogil:
     cdef Cursor coding
     cdef bint more = True, ends_chunked = False
@@ -226,8 +227,8 @@ cdef int check_port(Cursor port) noexcept nogil:
     return BAD_HOST if number > HIGHEST_PORT else 0
 
 
-# RFC 3986 IPv6address: eight groups of up to four hexadecimal digits, one run of which may be `::`, and the last two of which may
-# be written as an IPv4 address. No zone: it means something on the sender's machine only (RFC 6874).
+# RFC 3986 IPv6address: eight groups of up to four hexadecimal digits, one run of which may be `::`, and the last two of
+# which may be written as an IPv4 address. No zone: it means something on the sender's machine only (RFC 6874).
 cdef bint is_address6(Cursor address) noexcept nogil:
     cdef int groups = 0
     cdef bint gap = False

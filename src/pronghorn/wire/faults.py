@@ -46,7 +46,9 @@ _TABLE = (
     Fault("EMPTY_LINES", -2, 400, "more than one empty line before the request line"),
     Fault("BARE_LF", -3, 400, "a line ends in LF without CR"),
     Fault("BARE_CR", -4, 400, "CR without LF behind it"),
-    Fault("BAD_BYTE", -5, 400, "a byte that may not stand in a request head (control, NUL, or 8-bit in the request line)"),
+    Fault(
+        "BAD_BYTE", -5, 400, "a byte that may not stand in a request head (control, NUL, or 8-bit in the request line)"
+    ),
     Fault("BAD_METHOD", -6, 400, "the method is not a token followed by one space"),
     Fault("LONG_METHOD", -7, 501, "the method is longer than any that is known"),
     Fault("BAD_TARGET", -8, 400, "the request target is none of the forms of RFC 9112 section 3.2"),

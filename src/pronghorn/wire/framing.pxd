@@ -17,15 +17,15 @@ cdef struct Chunked:        # starts zeroed
     uint64_t left           # octets of the current chunk still to come
     uint64_t total          # octets of body so far
     uint32_t digits
-    uint32_t line_extension # octets of extension on this chunk-size line
+    uint32_t line_extension  # octets of extension on this chunk-size line
     uint32_t extensions     # octets of extension in the whole body
     uint64_t chunks         # chunks so far
     uint32_t trailer_line
     uint32_t trailers
     uint32_t trailer_bytes
 
-# Reads on from `data`. Returns MORE (all of `data` was used), PIECE (`piece`/`length` point into `data`), DONE (the body and its
-# trailer section are complete) or a fault. `used` is how many bytes of `data` are consumed in every case.
+# Reads on from `data`. Returns MORE (all of `data` was used), PIECE (`piece`/`length` point into `data`), DONE (the
+# body and its trailer section are complete) or a fault. `used` is how many bytes of `data` are consumed in every case.
 cdef int decode_chunked(
     Chunked* state, const ChunkLimits* limits, const uint8_t* data, size_t size,
     size_t* used, const uint8_t** piece, size_t* length,

@@ -1,11 +1,11 @@
 """The chunked coding (RFC 9112 section 7.1): a decoder that can stop at any byte and go on.
 
 Every octet that is not body data passes through one of two small machines, one octet at a time: `read_size_line` and
-`read_trailers`. Their verdict cannot depend on how the bytes were cut, because they never look ahead or back. Body data is
-not looked at: it is handed out as pieces of the caller's own buffer.
+`read_trailers`. Their verdict cannot depend on how the bytes were cut, because they never look ahead or back. Body data
+is not looked at: it is handed out as pieces of the caller's own buffer.
 
-Line ends are CRLF and nothing else, after sizes, extensions, data and trailers alike: a lone LF or CR here is how one request
-is hidden in another (CVE-2025-22871, CVE-2025-55315, RFC 9112 erratum 7633).
+Line ends are CRLF and nothing else, after sizes, extensions, data and trailers alike: a lone LF or CR here is how one
+request is hidden in another (CVE-2025-22871, CVE-2025-55315, RFC 9112 erratum 7633).
 """
 
 cimport cython
@@ -14,8 +14,8 @@ from libc.string cimport memset
 
 from pronghorn.wire.cursor cimport Cursor, left, open_cursor, skip, skip_text, take, tell
 from pronghorn.wire.faults cimport (
-    BAD_BYTE, BAD_CHUNK_END, BAD_CHUNK_SIZE, BAD_EXTENSION, BAD_NAME, BARE_CR, BARE_LF, FOLDED_LINE, HUGE_CHUNK, LARGE_BODY,
-    LARGE_SECTION, LONG_EXTENSION, LONG_FIELD, MANY_CHUNKS, MANY_FIELDS, SPACED_NAME,
+    BAD_BYTE, BAD_CHUNK_END, BAD_CHUNK_SIZE, BAD_EXTENSION, BAD_NAME, BARE_CR, BARE_LF, FOLDED_LINE, HUGE_CHUNK,
+    LARGE_BODY, LARGE_SECTION, LONG_EXTENSION, LONG_FIELD, MANY_CHUNKS, MANY_FIELDS, SPACED_NAME,
 )
 from pronghorn.wire.http1 cimport DONE, MORE
 from pronghorn.wire.octets cimport (
@@ -53,8 +53,8 @@ cdef enum:                      # Chunked.line_state in IN_TRAILERS
 
 cdef enum:
     SIZE_DIGITS = 16            # hexadecimal digits of a chunk size, leading zeros counted
-    LINE_EXTENSION = 4096       # octets of extension on one chunk-size line: nobody sends any (Go reads 4 KiB too)
-    BODY_EXTENSION = 16384      # and in a whole body (CVE-2023-39326: 1 octet of data, kilobytes of extension, for ever)
+    LINE_EXTENSION = 4096       # octets of extension on one chunk-size line
+    BODY_EXTENSION = 16384      # and in a whole body (CVE-2023-39326: kilobytes of it for each octet of data)
     FREE_CHUNKS = 131072        # chunks of any size, and beyond them one for each
     OCTETS_PER_CHUNK = 16       # of body: 100,000 chunks of 10 octets pass, 1,000,000 of one do not
 
@@ -147,8 +147,8 @@ cdef inline int add_digit(Chunked* state, int byte) noexcept nogil:
     return IN_SIZE
 
 
-# chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ). Whitespace is taken only where something of the
-# extension follows it: before CRLF it is refused. Returns the next line state, or a fault.
+# chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ). Whitespace is taken only where something
+# of the extension follows it: before CRLF it is refused. Returns the next line state, or a fault.
 cdef int step_extension(Chunked* state, int byte) noexcept nogil:
     cdef int where = state.line_state
     cdef bint blank = byte == SP or byte == HTAB
@@ -197,8 +197,8 @@ cdef int end_size_line(Chunked* state, const ChunkLimits* limits) noexcept nogil
 
 # --- The trailer section: RFC 9112 section 7.1.2 ---
 
-# Trailers are held to the rules of header lines, counted against the same kinds of limits, and dropped: RFC 9110 section 6.5.1
-# forbids to merge them into the header section, and no application of ours could see them anywhere else.
+# Trailers are held to the rules of header lines, counted against the same kinds of limits, and dropped: RFC 9110
+# section 6.5.1 forbids to merge them into the header section, and no application of ours could see them anywhere else.
 cdef int read_trailers(Chunked* state, const ChunkLimits* limits, Cursor* cursor) noexcept nogil:
     cdef int fault
     cdef uint32_t before
@@ -269,6 +269,7 @@ cdef int pass_value(Chunked* state, const ChunkLimits* limits, Cursor* cursor) n
 
 # --- For Python: tests, fuzzing, tools ---
 
+@cython.auto_pickle(False)
 @cython.final
 cdef class ChunkedDecoder:
     """Takes a chunked body in pieces. Limits are in octets but for `fields`, the number of trailer lines."""
@@ -277,7 +278,9 @@ cdef class ChunkedDecoder:
     cdef Chunked state
     cdef readonly bytes rest
 
-    def __cinit__(self, *, uint64_t body=1 << 30, uint32_t field_line=8192, uint32_t fields=100, uint32_t section=65536):
+    def __cinit__(
+        self, *, uint64_t body=1 << 30, uint32_t field_line=8192, uint32_t fields=100, uint32_t section=65536,
+    ):
         self.limits = ChunkLimits(body, field_line, fields, section)
         memset(&self.state, 0, sizeof(Chunked))
         self.rest = b""

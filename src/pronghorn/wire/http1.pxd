@@ -20,7 +20,7 @@ cdef enum:      # Facts.flags: what the header section says, before it is held a
     SAYS_CLOSE = 16         # Connection lists `close`
     SAYS_KEEP_ALIVE = 32    # Connection lists `keep-alive`
     SAYS_UPGRADE = 64       # Connection lists `upgrade`
-    EXPECTS_CONTINUE = 128  # Expect is exactly `100-continue`, once (HTTP/1.0 cannot ask for it: hold it against the version)
+    EXPECTS_CONTINUE = 128  # Expect is exactly `100-continue`, once; on HTTP/1.0 it means nothing
     EXPECTS_OTHER = 256     # Expect is anything else; check_head refuses it on HTTP/1.1
 
 cdef struct Span:
@@ -67,16 +67,20 @@ cdef struct Head:
 # Reads the request line (and one empty line before it). DONE sets everything up to section_start.
 cdef int parse_request_line(const uint8_t* data, uint32_t size, const Limits* limits, Head* head) noexcept nogil
 
-# Reads the header section from head.section_start into `fields` (room for limits.fields) and head.facts, head.count, head.end.
-cdef int parse_section(const uint8_t* data, uint32_t size, const Limits* limits, Head* head, Field* fields) noexcept nogil
+# Reads the header section from head.section_start into `fields` (room for limits.fields) and head.facts, head.count,
+# head.end.
+cdef int parse_section(
+    const uint8_t* data, uint32_t size, const Limits* limits, Head* head, Field* fields,
+) noexcept nogil
 
-# Both, and goes on where it stopped: call it again with the same bytes and more behind them. `head` starts zeroed; `fields` need
-# not keep its contents between the calls. A head that ends inside its limits is never longer than
+# Both, and goes on where it stopped: call it again with the same bytes and more behind them. `head` starts zeroed;
+# `fields` need not keep its contents between the calls. A head that ends inside its limits is never longer than
 # request_line + section + 4 octets, so a buffer of that size always leads to DONE or a fault.
 cdef int parse_head(const uint8_t* data, uint32_t size, const Limits* limits, Head* head, Field* fields) noexcept nogil
 
 # Holds the facts against the request line: Host, framing, version, target. 0 or a fault.
 cdef int check_head(const uint8_t* data, const Head* head) noexcept nogil
 
-# Decodes %XX once. Writes at most `size` bytes to `out`; returns how many, or a fault (a bad escape is left as it is; %00 is a fault).
+# Decodes %XX once. Writes at most `size` bytes to `out`; returns how many, or a fault (a bad escape is left as it is;
+# %00 is a fault).
 cdef int unescape_path(const uint8_t* data, uint32_t size, uint8_t* out) noexcept nogil

@@ -1,14 +1,15 @@
 """HTTP/1 request heads: the one parser of the project (RFC 9112 sections 2 to 5).
 
-Strict: where the RFC lets a recipient be lenient, this one refuses, because two lenient recipients in a row are lenient in
-different ways and that is what request smuggling is made of.
+Strict: where the RFC lets a recipient be lenient, this one refuses, because two lenient recipients in a row are lenient
+in different ways and that is what request smuggling is made of.
 
 The verdict on a stream of bytes does not depend on how it was cut into pieces. Two readers see to that:
 
-- `read_request_line` and `read_field` know the structure of one whole line. They are the fast path, and what they say counts
-  only when the line is complete.
-- `survey_line` knows octets and the line's limit only. It runs where the fast path did not succeed, finds the first octet
-  that could stand in no line, the limit, or the line's end, and goes on from where it stopped when more bytes come.
+- `read_request_line` and `read_field` know the structure of one whole line. They are the fast path, and what they say
+  counts only when the line is complete.
+- `survey_line` knows octets and the line's limit only. It runs where the fast path did not succeed, finds the first
+  octet that could stand in no line, the limit, or the line's end, and goes on from where it stopped when more bytes
+  come.
 
 A fault is therefore either the survey's (the first bad octet, wherever the pieces end) or the structure's (the line is
 complete). Every octet is looked at by each of the two at most twice, so feeding a head byte by byte is linear.
@@ -23,18 +24,19 @@ from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from pronghorn.wire.cursor cimport (
-    END, Cursor, copy_out, distance, blanks_before, is_same, is_word, left, move_to, open_cursor, part, peek, peek_at, skip, skip_blanks, skip_class,
-    skip_line_end, skip_text, take, tell,
+    END, Cursor, copy_out, distance, blanks_before, is_same, left, move_to, open_cursor, part, peek, peek_at, skip,
+    skip_blanks, skip_class, skip_line_end, skip_text, take, tell,
 )
-from pronghorn.wire.facts cimport check_authority, gather_facts
+from pronghorn.wire.facts cimport gather_facts
 from pronghorn.wire.faults cimport (
-    BAD_ASTERISK, BAD_BYTE, BAD_METHOD, BAD_NAME, BAD_START, BAD_TARGET, BAD_VERSION, BARE_CR, BARE_LF, CONNECT_METHOD,
+    BAD_BYTE, BAD_METHOD, BAD_NAME, BAD_START, BAD_TARGET, BAD_VERSION, BARE_CR, BARE_LF, CONNECT_METHOD,
     EMPTY_LINES, FOLDED_LINE, FRAGMENT, LARGE_SECTION, LONG_FIELD, LONG_METHOD, LONG_REQUEST_LINE, MANY_FIELDS, NO_HOST,
-    NUL_ESCAPE, OLD_CODING, OTHER_HOST, SPACED_NAME, UNKNOWN_EXPECTATION, UNKNOWN_VERSION, USERINFO,
+    NUL_ESCAPE, OLD_CODING, OTHER_HOST, SPACED_NAME, UNKNOWN_EXPECTATION, UNKNOWN_VERSION,
 )
 from pronghorn.wire.octets cimport (
-    AT, COLON, CR, DOT, HASH, HEX, HTAB, LF, LINE, NINE, OCTETS, PERCENT, QUESTION, SLASH, SP, STAR, TARGET, TEXT, TOKEN, ZERO,
+    COLON, CR, DOT, HASH, HEX, HTAB, LF, LINE, NINE, OCTETS, PERCENT, SLASH, SP, TARGET, TEXT, TOKEN, ZERO,
 )
+from pronghorn.wire.target cimport read_target
 
 from pronghorn.wire.faults import peer_error
 
@@ -111,8 +113,9 @@ cdef inline int begin_section(const Cursor* cursor, Head* head) noexcept nogil:
     return DONE
 
 
-# Goes over the octets of a line that is not (known to be) complete, from head.resume_byte on. DONE: its CRLF is there. Octets at
-# or behind the limit are not judged but for a CR, so that the verdict is the same whether they are there yet or not.
+# Goes over the octets of a line that is not (known to be) complete, from head.resume_byte on. DONE: its CRLF is there.
+# Octets at or behind the limit are not judged but for a CR, so that the verdict is the same whether they are there yet
+# or not.
 cdef int survey_line(Cursor line, uint8_t mask, uint32_t limit, int over_limit, Head* head) noexcept nogil:
     cdef Cursor window = part(&line, tell(&line), limit)
     cdef size_t passed
@@ -155,8 +158,8 @@ cdef int read_request_line(Cursor* line, Head* head) noexcept nogil:
     return read_target(line, head)
 
 
-# Exactly `HTTP/1.0` or `HTTP/1.1` and the end of the line. Other versions that are well formed are 505 (RFC 9110 section 15.6.6),
-# HTTP/1.2 to 1.9 too: nobody speaks them, and what does is a scanner.
+# Exactly `HTTP/1.0` or `HTTP/1.1` and the end of the line. Other versions that are well formed are 505 (RFC 9110
+# section 15.6.6), HTTP/1.2 to 1.9 too: nobody speaks them, and what does is a scanner.
 cdef inline int read_version(Cursor* line, Head* head) noexcept nogil:
     cdef Cursor name = part(line, tell(line), 5)
     cdef int major = peek_at(line, 5)
@@ -172,78 +175,11 @@ cdef inline int read_version(Cursor* line, Head* head) noexcept nogil:
     return DONE if head.version == 11 or head.version == 10 else UNKNOWN_VERSION
 
 
-cdef inline int read_target(const Cursor* line, Head* head) noexcept nogil:
-    cdef Cursor target = part(line, head.target.start, head.target.length)
-    cdef Cursor method = part(line, head.method.start, head.method.length)
-    head.authority.start = head.target.start
-    head.authority.length = 0
-    if is_method(method, b"CONNECT", 7):
-        head.form = AUTHORITY_FORM
-        head.authority.length = head.target.length
-        set_path(target, head.target.length, head)
-        return DONE
-    if peek(&target) == SLASH:
-        head.form = ORIGIN_FORM
-        set_path(target, 0, head)
-        return DONE
-    if peek(&target) == STAR and head.target.length == 1:
-        head.form = ASTERISK_FORM
-        set_path(target, 1, head)
-        return DONE if is_method(method, b"OPTIONS", 7) else BAD_ASTERISK
-    head.form = ABSOLUTE_FORM
-    return read_absolute(target, head)
-
-
-# http://host[:port][/path][?query]. The scheme says nothing about how the request came and is forgotten.
-cdef int read_absolute(Cursor target, Head* head) noexcept nogil:
-    cdef size_t scheme = distance(&target, COLON)
-    cdef Cursor name = part(&target, 0, scheme)
-    cdef Cursor authority
-    cdef size_t length
-    if not (is_word(&name, b"http", 4) or is_word(&name, b"https", 5)):
-        return BAD_TARGET
-    skip(&target, scheme)
-    if take(&target) != COLON or take(&target) != SLASH or take(&target) != SLASH:
-        return BAD_TARGET
-    length = distance(&target, SLASH)
-    if distance(&target, QUESTION) < length:
-        length = distance(&target, QUESTION)
-    authority = part(&target, tell(&target), length)
-    if distance(&authority, AT) < length:
-        return USERINFO
-    head.authority.start = head.target.start + <uint32_t>tell(&target)
-    head.authority.length = <uint32_t>length
-    set_path(target, tell(&target) + length, head)
-    return check_authority(authority) or DONE
-
-
-# Splits what follows the first `first` octets of the target at its first `?`.
-cdef inline void set_path(Cursor target, size_t first, Head* head) noexcept nogil:
-    cdef Cursor path = part(&target, first, left(&target))
-    cdef size_t length = distance(&path, QUESTION)
-    cdef size_t query = length + 1 if length < left(&path) else length
-    head.path.start = head.target.start + <uint32_t>first
-    head.path.length = <uint32_t>length
-    head.query.start = head.path.start + <uint32_t>query
-    head.query.length = <uint32_t>(left(&path) - query)
-    path = part(&path, 0, length)
-    head.path_escaped = distance(&path, PERCENT) < length
-
-
-# Methods are case-sensitive (RFC 9110 section 9.1): `get` is another method than GET.
-cdef inline bint is_method(Cursor method, const char* name, size_t length) noexcept nogil:
-    cdef size_t index
-    if left(&method) != length:
-        return False
-    for index in range(length):
-        if take(&method) != <uint8_t>name[index]:
-            return False
-    return True
-
-
 # --- The header section: RFC 9112 section 5 ---
 
-cdef int parse_section(const uint8_t* data, uint32_t size, const Limits* limits, Head* head, Field* fields) noexcept nogil:
+cdef int parse_section(
+    const uint8_t* data, uint32_t size, const Limits* limits, Head* head, Field* fields,
+) noexcept nogil:
     cdef uint64_t cut = <uint64_t>head.section_start + limits.section
     cdef Cursor bytes = open_cursor(data, size if size < cut else <size_t>cut)
     cdef Cursor cursor = bytes
@@ -395,6 +331,7 @@ class ParsedHead(NamedTuple):
     end: int
 
 
+@cython.auto_pickle(False)
 @cython.final
 cdef class HeadParser:
     """Takes a request head in pieces.

@@ -1,7 +1,8 @@
-# The classes of octets that HTTP speaks of, as one table of bits: one load and one test say whether a byte may stand somewhere.
+# The classes of octets that HTTP speaks of, as one table of bits: one load and one test say whether a byte may stand
+# somewhere.
 #
-# The table is C because only C makes it a constant (a Cython array is filled when the module is imported), and its ranges are
-# written so that none overlaps another: -Wextra warns if they do.
+# The table is C because only C makes it a constant (a Cython array is filled when the module is imported), and its
+# ranges are written so that none overlaps another: -Wextra warns if they do.
 
 cdef extern from *:
     """
@@ -11,7 +12,7 @@ cdef extern from *:
         PRONGHORN_LINE = 4,     /* VCHAR and SP: what any request line is made of */
         PRONGHORN_TEXT = 8,     /* HTAB, SP, VCHAR, obs-text: field values (RFC 9110 section 5.5) */
         PRONGHORN_HEX = 16,
-        PRONGHORN_HOST = 32,    /* RFC 3986 reg-name without `%` (it needs a look at what follows) and without `,` (two Hosts joined) */
+        PRONGHORN_HOST = 32,    /* RFC 3986 reg-name but for `%` (what follows it counts) and `,` (two Hosts joined) */
         PRONGHORN_V = PRONGHORN_TARGET | PRONGHORN_LINE | PRONGHORN_TEXT,
         PRONGHORN_VT = PRONGHORN_V | PRONGHORN_TOKEN,
         PRONGHORN_VH = PRONGHORN_V | PRONGHORN_HOST,

@@ -31,7 +31,7 @@ BEAT = 1.0
 ORPHAN_DRAIN = 1.5
 """Seconds an orphan may take to finish its requests: a supervisor that restarts the arbiter needs the port back."""
 
-QUICK_STOP = 1.0
+QUICK_STOP = 0.3
 """Seconds the engine gets to give up its threads when it stops quickly."""
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)

@@ -1,0 +1,27 @@
+from collections.abc import Callable, Iterable
+from socket import socket
+from typing import Any, TextIO, final
+
+from pronghorn.options import EngineOptions
+
+@final
+class FileWrapper:
+    filelike: Any
+    block_size: int
+    def __init__(self, filelike: Any, block_size: int = 65536) -> None: ...
+    def __iter__(self) -> FileWrapper: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...
+
+@final
+class WSGI:
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        options: EngineOptions,
+        listeners: Iterable[socket],
+        *,
+        errors: TextIO,
+        multiprocess: bool = False,
+        trusted: Iterable[str] = (),
+    ) -> None: ...

@@ -1,0 +1,56 @@
+# The threads of a worker: who leads, who calls the application, which requests wait for a thread.
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pronghorn.engine.baton cimport Baton
+from pronghorn.engine.connection cimport Connection
+from pronghorn.engine.exchange cimport Exchange, PoolThread
+from pronghorn.engine.recorder cimport Recorder
+from pronghorn.engine.routes cimport Routes
+from pronghorn.engine.sockets cimport Sockets
+
+
+cdef class Pool(Sockets):
+    cdef Baton* baton
+    cdef list threads
+    cdef int limit                  # threads that may be inside the application
+    cdef int active                 # threads that are
+    cdef Routes routes
+    cdef object queue               # complete requests that wait for a thread
+    cdef object lane                # and those whose route computes: one of them runs at a time
+    cdef uint32_t queue_limit
+    cdef uint64_t queue_ns
+    cdef Recorder recorder
+    cdef uint64_t requests
+    cdef uint64_t recycle_after
+    cdef readonly bint wants_recycling
+    cdef int state_fd
+    cdef uint64_t timeout_ns        # a request's deadline; 0: none
+    cdef uint64_t overdue_check_ns  # when calls are next held against it
+
+    # Runs the loop until the baton is lost or the loop has ended.
+    cdef int _lead(self, PoolThread thread) except -1
+    # Sends what is ready and decides what the connection waits for now. `resume`: bytes received may hold whole requests.
+    cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1
+
+    cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1
+    cdef int _take_over(self, PoolThread thread) except -1
+    cdef bint _part(self, PoolThread thread, int route) except -1
+    cdef int _start_thread(self) except -1
+    cdef int _spare(self) except -1
+    cdef int _call(self, PoolThread thread, Connection connection, Exchange exchange) except -1
+    cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1
+    cdef int _finish(self, Connection connection, Exchange exchange) except -1
+    cdef int _record(self, Connection connection, Exchange exchange) except -1
+    cdef int _answer(self, PoolThread thread, Connection connection, str status, str text) except -1
+    cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1
+    cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1
+    cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1
+    cdef Exchange _next_queued(self)
+    cdef bint _run_queued(self, PoolThread thread) except -1
+    cdef int _run_taken(self, PoolThread thread, Exchange exchange) except -1
+    cdef int _work_on(self, PoolThread thread) except -1
+    cdef int _check_overdue(self, PoolThread thread) except -1
+    cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1
+    cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1
+    cdef int _ask_to_recycle(self) except -1

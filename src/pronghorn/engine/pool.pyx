@@ -1,0 +1,419 @@
+"""The threads of a worker: passing the baton, calling the application, the queue of requests that wait for a thread."""
+
+import collections
+import sys
+import threading
+import traceback
+
+from libc.errno cimport errno
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from pronghorn.engine.baton cimport (
+    MAX_SEATS,
+    WAS_BLOCKED,
+    WAS_BUSY,
+    WOKEN_TO_LEAD,
+    Baton,
+    baton_destroy,
+    baton_enter,
+    baton_init,
+    baton_lead,
+    baton_leave,
+    baton_park,
+    baton_pass,
+    baton_stop,
+)
+from pronghorn.engine.connection cimport CLOSED, HEAD, QUEUED, READING, RUNNING, SEND, Connection, disarm
+from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_out
+from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
+from pronghorn.engine.posix cimport (
+    CLOCK_REALTIME,
+    POLLOUT,
+    add_int,
+    clock_ns,
+    close,
+    load_int,
+    monotonic_ns,
+    poll,
+    pollfd,
+)
+from pronghorn.engine.routes cimport Routes, computes, is_slow, learn_quick, learn_slow, route_of
+from pronghorn.engine.sockets cimport INCOMING, MILLISECOND, SECOND
+from pronghorn.wire.buffer cimport release
+
+from pronghorn.errors import RequestTimeout
+from pronghorn.wire import faults
+
+cdef extern from "Python.h":
+    int PyThreadState_SetAsyncExc(unsigned long ident, void* exception)
+
+cdef enum:
+    TICK = 1 * MILLISECOND          # the watchdog's
+    PATIENCE = 5 * MILLISECOND      # the interpreter's switch interval
+    QUICK = 1 * MILLISECOND         # a call this short need not have lost the baton
+    STUCK_AFTER = 5                 # seconds a thread has to come back after RequestTimeout was raised in it
+
+
+cdef class Pool(Sockets):
+    def __cinit__(self, *args, **kwargs):
+        self.state_fd = -1
+
+    def __init__(self, listeners, slot, options, access, recycle_after):
+        Sockets.__init__(self, listeners, slot)
+        self.threads = []
+        self.queue = collections.deque()
+        self.lane = collections.deque()
+        self.limit = min(options.threads, MAX_SEATS - 1)
+        self.queue_limit = options.queue_limit
+        self.queue_ns = <uint64_t>(options.queue_timeout * SECOND)
+        self.timeout_ns = <uint64_t>(options.timeout * SECOND)
+        self.recorder = access
+        self.access = access
+        self.recycle_after = recycle_after
+        self.baton = <Baton*>calloc(1, sizeof(Baton))
+        if self.baton == NULL:
+            raise MemoryError
+        self.state_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if self.state_fd < 0 or baton_init(self.baton, self.limit + 1, TICK, PATIENCE) < 0:
+            raise OSError(errno, "cannot make the semaphores of the thread pool")
+
+    def __dealloc__(self):
+        if self.baton != NULL:
+            baton_stop(self.baton)
+            baton_destroy(self.baton, self.limit + 1)
+            free(self.baton)
+        if self.state_fd >= 0:
+            close(self.state_fd)
+
+    cdef int _lead(self, PoolThread thread) except -1:
+        raise NotImplementedError
+
+    cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1:
+        raise NotImplementedError
+
+    cdef int _start_thread(self) except -1:
+        cdef PoolThread thread = PoolThread(len(self.threads), INCOMING)
+        thread.thread = threading.Thread(
+            target=self._thread_main, args=(thread,), name=f"pronghorn-{thread.seat}", daemon=True
+        )
+        self.threads.append(thread)
+        thread.thread.start()
+        return 0
+
+    def _thread_main(self, PoolThread thread):
+        """A pool thread's life: lead when woken, park, leave when there is nothing to lead any more."""
+        cdef int reason = WOKEN_TO_LEAD
+        thread.ident = threading.get_ident()
+        if thread.seat == 0:
+            baton_lead(self.baton, 0)
+        else:
+            with nogil:
+                reason = baton_park(self.baton, thread.seat)
+        while reason == WOKEN_TO_LEAD:
+            thread.lost = False
+            while not thread.lost and not self.finished:
+                try:
+                    self._lead(thread)
+                except BaseException:
+                    # The loop's own fault. The batch is behind it already, so going on does not repeat what failed.
+                    self.log.critical("The event loop failed; it goes on with the next event", exc_info=True)
+                    thread.connection = None
+                    thread.out.size = 0
+            if self.finished:
+                break
+            with nogil:
+                reason = baton_park(self.baton, thread.seat)
+
+    cdef int _take_over(self, PoolThread thread) except -1:
+        """The first thing a new leader does."""
+        cdef int before = self.baton.predecessor
+        cdef PoolThread old
+        if self.baton.handovers == 0 or before == thread.seat:
+            return 0
+        # A call that computes but left us the GIL sooner than its next switch does not hold it: it is as good as blocked.
+        if self.baton.seats[before].verdict == WAS_BUSY and monotonic_ns() - self.baton.taken_ns < PATIENCE // 2:
+            self.baton.seats[before].verdict = WAS_BLOCKED
+            add_int(&self.baton.computing, -1)
+        # Responses that the old leader was saving up for one send must not wait for the call it is in now.
+        old = <PoolThread>self.threads[before]
+        if old.connection is not None:
+            flush_out(old, old.connection)
+        return 0
+
+    cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
+        """Runs a complete request on this thread, or queues it when every thread is taken."""
+        cdef Routes* routes = &self.routes
+        connection.exchange = exchange
+        exchange.route = -1
+        if self.active >= self.limit or self.queue:
+            return self._enqueue(thread, exchange, self.queue)
+        if routes.scored:
+            exchange.route = route_of(<str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"])
+            if is_slow(routes, exchange.route) and not self._part(thread, exchange.route):
+                return self._enqueue(thread, exchange, self.lane)
+        return self._call(thread, connection, exchange)
+
+    cdef bint _part(self, PoolThread thread, int route) except -1:
+        """Passes the baton before a call that is known to be slow. False: it computes, and another such call is running."""
+        cdef bint computing = computes(&self.routes, route)
+        if computing and load_int(&self.baton.computing) > 0:
+            return False
+        self._spare()
+        if not thread.lost and baton_pass(self.baton, 0):
+            thread.lost = True
+        if thread.lost and computing:
+            self.baton.seats[thread.seat].verdict = WAS_BUSY
+            add_int(&self.baton.computing, 1)
+        return True
+
+    cdef int _spare(self) except -1:
+        """A call that blocks needs somebody to give the baton to."""
+        if len(self.threads) < self.active + 2 and len(self.threads) <= self.limit and not self.finished:
+            self._start_thread()
+        return 0
+
+    cdef int _call(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
+        """Runs one request, as the leader (inline) or as a thread that has lost the baton."""
+        cdef Baton* baton = self.baton
+        cdef bint parted = thread.lost
+        connection.state = RUNNING
+        connection.exchange = exchange
+        exchange.thread = thread
+        thread.connection = connection
+        thread.exchange = exchange
+        self.active += 1
+        if self.active >= len(self.threads):
+            self._spare()
+        exchange.called_ns = monotonic_ns() if parted or self.routes.scored else self.now
+        try:
+            if not parted:
+                thread.ticket = baton_enter(baton)
+            self.handler.run(exchange)
+        except BaseException:
+            # The handler answers for the application's faults; this is one of ours, or no memory even for a 500.
+            self.log.critical("A request could not be answered: %r", exchange, exc_info=True)
+            connection.broken = True
+        finally:
+            if not thread.lost and not baton_leave(baton, thread.ticket):
+                thread.lost = True
+            thread.ticket = 0
+            thread.exchange = None
+            self.active -= 1
+            if thread.lost or self.routes.scored:
+                self._learn(thread, exchange, parted)
+        if exchange.abandoned:
+            self._returned_late(thread, exchange)
+        else:
+            self._finish(connection, exchange)
+        return 0
+
+    cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1:
+        """What this call says about its route."""
+        cdef int verdict = 0
+        if thread.lost:
+            verdict = self.baton.seats[thread.seat].verdict
+            self.baton.seats[thread.seat].verdict = 0
+            if verdict == WAS_BUSY:
+                add_int(&self.baton.computing, -1)
+        if exchange.route < 0:
+            exchange.route = route_of(<str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"])
+        if thread.lost and not parted and verdict:
+            learn_slow(&self.routes, exchange.route, verdict == WAS_BUSY)
+        elif monotonic_ns() - exchange.called_ns < QUICK:
+            learn_quick(&self.routes, exchange.route)
+        return 0
+
+    cdef int _finish(self, Connection connection, Exchange exchange) except -1:
+        """The response is said, if not yet sent."""
+        connection.exchange = None
+        connection.state = READING
+        connection.served += 1
+        if connection.armed == HEAD:    # the next head has a deadline of its own
+            disarm(connection, self.queues)
+        self.requests += 1
+        if self.recorder is not None:
+            self._record(connection, exchange)
+        if exchange.body is not None:
+            exchange.body.dispose()
+        if not exchange.keep_alive:
+            connection.closing = True
+            # When closing was our idea the peer may be sending already: a plain close would answer that with a reset, and the reset
+            # would take the response with it (RFC 9112 section 9.6).
+            connection.lingering = connection.lingering or not exchange.peer_closes
+        if self.recycle_after and self.requests >= self.recycle_after and not self.wants_recycling:
+            self._ask_to_recycle()
+        return 0
+
+    cdef int _record(self, Connection connection, Exchange exchange) except -1:
+        cdef uint64_t now = monotonic_ns()
+        self.recorder.record(
+            connection.address, exchange.environ, exchange.status, exchange.headers, exchange.sent,
+            exchange.began, now - exchange.began_ns,
+        )
+        return 0
+
+    cdef int _answer(self, PoolThread thread, Connection connection, str status, str text) except -1:
+        """A response of the server's own that ends the connection, whatever may still come from the peer."""
+        cdef Exchange exchange = Exchange.__new__(Exchange)
+        exchange.connection = connection
+        exchange.host = self
+        exchange.thread = thread
+        exchange.environ = {}
+        thread.connection = connection
+        exchange.answer(status, text, [])
+        connection.closing = True
+        connection.lingering = True
+        connection.state = READING
+        release(&connection.received)
+        if self.recorder is not None:
+            self.recorder.record(
+                connection.address, None, exchange.status, exchange.headers, exchange.sent, clock_ns(CLOCK_REALTIME) / 1e9, 0
+            )
+        return 0
+
+    cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1:
+        """Answers a fault of the peer with its status, and closes without ever looking at another byte as a request."""
+        what = faults.FAULTS[fault]
+        self.log.debug("Refused a request of %s: %d, %s", connection.address or "a unix socket", what.status, what.detail)
+        return self._answer(thread, connection, f"{what.status} {what.reason}", what.detail)
+
+    cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1:
+        if <uint32_t>len(self.queue) + <uint32_t>len(self.lane) >= self.queue_limit:
+            return self._turn_away(thread, exchange)
+        exchange.queued_ns = self.now
+        exchange.connection.state = QUEUED
+        queue.append(exchange)
+        return 0
+
+    cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1:
+        """503: there is no thread for this request and no room to wait, or it has waited long enough."""
+        exchange.thread = thread
+        thread.connection = exchange.connection
+        exchange.answer("503 Service Unavailable", "The server is busy. Try again shortly.", [("Retry-After", "1")])
+        return self._finish(exchange.connection, exchange)
+
+    cdef Exchange _next_queued(self):
+        """A request that may run now, or None."""
+        if self.active >= self.limit:
+            return None
+        if self.queue:
+            return <Exchange>self.queue.popleft()
+        if self.lane and load_int(&self.baton.computing) <= 0:
+            return <Exchange>self.lane.popleft()
+        return None
+
+    cdef bint _run_queued(self, PoolThread thread) except -1:
+        """The leader takes a queued request. False when none may run now."""
+        cdef Exchange exchange = self._next_queued()
+        if exchange is None:
+            return False
+        self._run_taken(thread, exchange)
+        if thread.lost:
+            self._work_on(thread)
+        return True
+
+    cdef int _run_taken(self, PoolThread thread, Exchange exchange) except -1:
+        cdef Connection connection = exchange.connection
+        if connection.state != QUEUED:
+            return 0
+        if self.routes.scored:
+            exchange.route = route_of(<str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"])
+            if is_slow(&self.routes, exchange.route) and not self._part(thread, exchange.route):
+                self.lane.append(exchange)
+                return 0
+        self._call(thread, connection, exchange)
+        return 0 if exchange.abandoned else self._settle(thread, connection, True)
+
+    cdef int _work_on(self, PoolThread thread) except -1:
+        """A thread that has lost the baton takes queued requests before it parks."""
+        cdef Exchange exchange
+        while not self.finished:
+            exchange = self._next_queued()
+            if exchange is None:
+                return 0
+            self._run_taken(thread, exchange)
+        return 0
+
+    cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
+        cdef pollfd wanted
+        cdef int found, timeout = <int>(self.queues[SEND].duration_ns // MILLISECOND)
+        if not thread.lost and baton_pass(self.baton, thread.ticket):
+            thread.lost = True
+        wanted.fd = connection.fd
+        wanted.events = POLLOUT
+        while (
+            connection.outbox_size > self.high_water // 2
+            and not connection.broken
+            and connection.state == RUNNING     # its deadline has not taken it from this thread
+            and not self.finished
+        ):
+            with nogil:
+                found = poll(&wanted, 1, timeout)
+            if connection.state != RUNNING:
+                break
+            if found == 0:
+                connection.broken = True
+                connection.forget_outbox()
+            elif found > 0 and not connection.broken:
+                connection.drain()
+        return 0
+
+    # Deadlines of requests
+
+    cdef int _check_overdue(self, PoolThread thread) except -1:
+        """Once a second: which calls are past their deadline?"""
+        cdef PoolThread late
+        cdef Exchange exchange
+        self.overdue_check_ns = self.now + SECOND
+        for late in self.threads:
+            if late is thread or late.exchange is None:
+                continue
+            exchange = late.exchange
+            if exchange.abandoned:
+                if not self.wants_recycling and self.now > late.overdue_ns + <uint64_t>STUCK_AFTER * SECOND:
+                    self.log.error("%s does not come back: this worker asks to be replaced", late.thread.name)
+                    self._ask_to_recycle()
+            elif self.now > exchange.called_ns + self.timeout_ns:
+                self._call_overdue(thread, late, exchange)
+        return 0
+
+    cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1:
+        """Answers in place of a call that is past its deadline, and tells it so: its thread, if it can be reached, is free again.
+
+        From here on the connection is the loop's and `exchange.abandoned` makes the late call talk to nobody.
+        """
+        cdef Connection connection = exchange.connection
+        frame = sys._current_frames().get(late.ident)
+        stack = "".join(traceback.format_stack(frame)) if frame is not None else "  (it has no Python stack)\n"
+        self.log.error(
+            "%s %s has run for more than %s s (setting `timeout`); it is in\n%s",
+            exchange.environ.get("REQUEST_METHOD"), exchange.environ.get("RAW_URI"), self.timeout_ns / 1e9, stack.rstrip(),
+        )
+        exchange.abandoned = True
+        late.overdue_ns = self.now
+        late.connection = None
+        flush_out(late, connection)         # what it said before, for other requests of this connection
+        connection.exchange = None
+        if exchange.head_sent:
+            connection.broken = True
+        else:
+            self._answer(thread, connection, "504 Gateway Timeout", "The application did not answer in time.")
+        self._settle(thread, connection, False)
+        PyThreadState_SetAsyncExc(<unsigned long>late.ident, <void*>RequestTimeout)
+        return 0
+
+    cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1:
+        """An abandoned call has come back after all."""
+        # If the exception has not been raised yet it must not hit the next request.
+        PyThreadState_SetAsyncExc(<unsigned long>thread.ident, NULL)
+        thread.out.size = 0
+        self.requests += 1
+        if exchange.body is not None:
+            exchange.body.dispose()
+        return 0
+
+    cdef int _ask_to_recycle(self) except -1:
+        self.wants_recycling = True
+        eventfd_write(self.state_fd, 1)
+        return 0

@@ -1,0 +1,61 @@
+# The sockets of a worker: its listeners and connections, what epoll watches, which deadline each waits for.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from pronghorn.engine.connection cimport DEADLINES, Connection, DeadlineQueue
+from pronghorn.engine.exchange cimport Handler, Host, PoolThread
+from pronghorn.engine.posix cimport sockaddr_storage
+from pronghorn.engine.scoreboard cimport Row, Slot
+
+cdef enum:
+    INCOMING = 256 * 1024           # octets read at once; only what arrives is ever touched
+    MILLISECOND = 1000 * 1000       # nanoseconds
+    SECOND = 1000 * 1000 * 1000
+
+
+cdef enum:                          # serials that no connection has: what an event of epoll is about
+    LISTENER = 0x7FFFFFFF
+    WAKE = 0x7FFFFFFE
+    LAST_SERIAL = 0x7FFFFF00
+
+
+cdef class Sockets(Host):
+    cdef Handler handler
+    cdef Slot slot
+    cdef Row* row                   # this worker's, or NULL
+    cdef int epoll
+    cdef uint64_t now
+    cdef DeadlineQueue queues[DEADLINES]
+    cdef bint finished              # the loop has ended: whatever comes back is closed
+    # listeners
+    cdef list listeners
+    cdef int* listener_fds
+    cdef int listener_count
+    cdef bint accepting
+    cdef bint deferred              # the last connection was left to a worker that has fewer
+    cdef uint64_t resume_ns         # when a pause of accepting ends; 0: when a connection closes
+    cdef uint64_t warned_ns
+    # connections
+    cdef PyObject** table           # by descriptor
+    cdef int table_size
+    cdef uint32_t serial
+    cdef int connections
+    cdef int connection_limit
+
+    # Bytes have arrived on a new connection: the loop reads them as requests.
+    cdef int _feed(self, PoolThread thread, Connection connection, const uint8_t* data, uint32_t size) except -1
+
+    cdef int _watch_fd(self, int fd, uint32_t serial) except -1
+    cdef int _set_interest(self, Connection connection, uint32_t events) except -1
+    cdef int _part_from(self, Connection connection) except -1
+    cdef int _drop(self, Connection connection) except -1
+    cdef int _place(self, int fd, Connection connection) except -1
+    cdef int _set_accepting(self, bint on) except -1
+    cdef int _pause_accepting(self, uint64_t duration_ns) except -1
+    cdef bint _has_most(self) noexcept
+    cdef int _accept(self, PoolThread thread, int listener) except -1
+    cdef int _accept_failed(self, int error) except -1
+    cdef Connection _idlest(self)
+    cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1
+    cdef int _close_listeners(self) except -1

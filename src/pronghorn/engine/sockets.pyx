@@ -1,0 +1,256 @@
+"""The sockets of a worker: accepting and sharing out connections, what epoll watches, letting connections go."""
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.errno cimport EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+from pronghorn.engine.connection cimport (
+    CLOSED,
+    HEAD,
+    IDLE,
+    LINGER,
+    LINGERING,
+    READING,
+    Connection,
+    arm,
+    disarm,
+    format_address,
+    port_number,
+)
+from pronghorn.engine.exchange cimport Exchange, PoolThread
+from pronghorn.engine.linux cimport (
+    EPOLL_CLOEXEC,
+    EPOLL_CTL_ADD,
+    EPOLL_CTL_DEL,
+    EPOLL_CTL_MOD,
+    EPOLLIN,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    accept4,
+    epoll_create1,
+    epoll_ctl,
+    epoll_event,
+)
+from pronghorn.engine.posix cimport SHUT_WR, close, recv, shutdown, sockaddr, sockaddr_storage
+from pronghorn.engine.scoreboard cimport Row
+from pronghorn.wire.buffer cimport release
+
+cdef enum:
+    ACCEPTS = 32                                # connections accepted before others get their turn
+    READY = 2                                   # scoreboard.READY
+    BALANCE_PAUSE = 3 * MILLISECOND             # how long a worker leaves a connection to one that has fewer
+    SHORTAGE_PAUSE = 250 * MILLISECOND          # how long accepting pauses when descriptors or memory run out
+    WARN_EVERY = 10                             # seconds between complaints about that
+
+
+cdef class Sockets(Host):
+    def __cinit__(self, *args, **kwargs):
+        self.epoll = -1
+
+    def __init__(self, listeners, slot):
+        self.slot = slot
+        self.row = self.slot.row if slot is not None else NULL
+        self.listeners = list(listeners)
+        self.listener_fds = <int*>calloc(len(self.listeners) + 1, sizeof(int))
+        if self.listener_fds == NULL:
+            raise MemoryError
+        for listener in self.listeners:
+            self.listener_fds[self.listener_count] = listener.fileno()
+            self.listener_count += 1
+        self.epoll = epoll_create1(EPOLL_CLOEXEC)
+        if self.epoll < 0:
+            raise OSError(errno, "cannot make the descriptor of the event loop")
+
+    def __dealloc__(self):
+        if self.epoll >= 0:
+            close(self.epoll)
+        free(self.table)
+        free(self.listener_fds)
+
+    cdef int _feed(self, PoolThread thread, Connection connection, const uint8_t* data, uint32_t size) except -1:
+        raise NotImplementedError
+
+    cdef int _watch_fd(self, int fd, uint32_t serial) except -1:
+        cdef epoll_event event
+        event.events = EPOLLIN
+        event.data.u64 = <uint64_t>serial << 32 | <uint32_t>fd
+        if epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &event) < 0:
+            raise OSError(errno, "cannot watch a descriptor")
+        return 0
+
+    cdef int _set_interest(self, Connection connection, uint32_t events) except -1:
+        cdef epoll_event event
+        cdef int operation
+        if connection.interest == events:
+            return 0
+        # Errors and hang-ups are reported whatever one asks for: only removing the descriptor silences them.
+        operation = EPOLL_CTL_DEL if events == 0 else EPOLL_CTL_ADD if connection.interest == 0 else EPOLL_CTL_MOD
+        event.events = events
+        event.data.u64 = <uint64_t>connection.serial << 32 | <uint32_t>connection.fd
+        if epoll_ctl(self.epoll, operation, connection.fd, &event) < 0:
+            raise OSError(errno, "cannot watch a connection")
+        connection.interest = events
+        return 0
+
+    cdef int _part_from(self, Connection connection) except -1:
+        """Everything is sent: closes, after the peer's end where it may still be sending (RFC 9112 section 9.6)."""
+        if not connection.lingering:
+            self._drop(connection)
+            return 0
+        shutdown(connection.fd, SHUT_WR)
+        release(&connection.received)
+        connection.state = LINGERING
+        self._set_interest(connection, EPOLLIN)
+        arm(connection, LINGER, self.queues, self.now)
+        return 0
+
+    cdef int _drop(self, Connection connection) except -1:
+        """Closes and forgets a connection."""
+        if connection.state == CLOSED:
+            return 0
+        disarm(connection, self.queues)
+        if connection.exchange is not None and (<Exchange>connection.exchange).body is not None:
+            (<Exchange>connection.exchange).body.dispose()
+        connection.state = CLOSED
+        connection.exchange = None
+        connection.forget_outbox()
+        release(&connection.received)
+        self.table[connection.fd] = NULL
+        close(connection.fd)
+        self.connections -= 1
+        if self.row != NULL:
+            self.row.connections = self.connections
+        Py_DECREF(connection)
+        if not self.accepting and not self.draining and self.resume_ns == 0:
+            self._set_accepting(True)       # it was at its limit
+        return 0
+
+    cdef int _place(self, int fd, Connection connection) except -1:
+        cdef int size = self.table_size
+        cdef PyObject** table
+        if fd >= size:
+            size = max(2 * size, fd + 1, 64)
+            table = <PyObject**>realloc(self.table, <size_t>size * sizeof(PyObject*))
+            if table == NULL:
+                close(fd)
+                raise MemoryError
+            memset(table + self.table_size, 0, <size_t>(size - self.table_size) * sizeof(PyObject*))
+            self.table = table
+            self.table_size = size
+        Py_INCREF(connection)
+        self.table[fd] = <PyObject*>connection
+        return 0
+
+    cdef int _set_accepting(self, bint on) except -1:
+        cdef int i
+        cdef epoll_event event
+        if self.accepting == on:
+            return 0
+        for i in range(self.listener_count):
+            if on:
+                self._watch_fd(self.listener_fds[i], LISTENER)
+            else:
+                epoll_ctl(self.epoll, EPOLL_CTL_DEL, self.listener_fds[i], &event)
+        self.accepting = on
+        self.resume_ns = 0
+        return 0
+
+    cdef int _pause_accepting(self, uint64_t duration_ns) except -1:
+        self._set_accepting(False)
+        self.resume_ns = self.now + duration_ns if duration_ns else 0
+        return 0
+
+    cdef bint _has_most(self) noexcept:
+        """Another ready worker has clearly fewer connections than this one."""
+        cdef Row* rows
+        cdef int i, least = -1
+        if self.row == NULL:
+            return False
+        rows = self.slot.board.rows
+        for i in range(self.slot.board.size):
+            if rows[i].state == READY and &rows[i] != self.row and (least < 0 or rows[i].connections < least):
+                least = rows[i].connections
+        return least >= 0 and self.connections > least + 1 + least // 8
+
+    cdef int _accept(self, PoolThread thread, int listener) except -1:
+        """Accepts what waits at a listener, as far as this worker's share goes.
+
+        The listeners are shared, so every worker hears of a new connection. One that has clearly more than another ready worker
+        leaves it to that one for a moment, and takes it only if nobody did: kept-alive connections spread evenly, and a worker that
+        is stuck delays a connection by that moment at most.
+        """
+        cdef sockaddr_storage address
+        cdef unsigned int length
+        cdef int fd, turn
+        for turn in range(ACCEPTS):
+            if self.connections >= self.connection_limit and self._idlest() is None:
+                return self._pause_accepting(0)
+            if self._has_most() and not self.deferred and not self.draining:
+                self.deferred = True
+                return self._pause_accepting(BALANCE_PAUSE)
+            self.deferred = False
+            length = sizeof(address)
+            fd = accept4(listener, <sockaddr*>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            if fd >= 0:
+                if self.connections >= self.connection_limit:
+                    self._drop(self._idlest())
+                self._welcome(thread, fd, &address, listener)
+                if thread.lost:
+                    return 0
+            elif errno == EAGAIN:
+                return 0
+            elif errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
+                return self._accept_failed(errno)
+            # Anything else (ECONNABORTED, EPROTO, EINTR, a network error of the peer's) concerns that connection alone: accept(2).
+        return 0
+
+    cdef int _accept_failed(self, int error) except -1:
+        if self.now - self.warned_ns > <uint64_t>WARN_EVERY * SECOND or self.warned_ns == 0:
+            self.warned_ns = self.now
+            self.log.error("Cannot accept connections: %s. They wait in the listen queue", OSError(error, "accept"))
+        return self._pause_accepting(SHORTAGE_PAUSE)
+
+    cdef Connection _idlest(self):
+        """The connection that has been idle for longest: it makes room for a new one. None when none is idle."""
+        cdef Connection idlest
+        while self.queues[IDLE].first != NULL:
+            idlest = <Connection>self.queues[IDLE].first
+            if idlest.state == READING:
+                return idlest
+            disarm(idlest, self.queues)
+        return None
+
+    cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1:
+        """A new connection. Its request is usually there already: reading at once saves a turn, and for a short one two calls."""
+        cdef Connection connection = Connection.__new__(Connection)
+        cdef ssize_t size
+        self._place(fd, connection)
+        connection.fd = fd
+        self.serial = self.serial + 1 if self.serial < LAST_SERIAL else 1
+        connection.serial = self.serial
+        connection.listener = listener
+        connection.address = format_address(address)
+        connection.port = str(port_number(address)) if connection.address else ""
+        self.connections += 1
+        if self.row != NULL:
+            self.row.connections = self.connections
+        self.handler.welcome(connection)
+        arm(connection, HEAD, self.queues, self.now)
+        size = recv(fd, thread.incoming, INCOMING, 0)
+        if size > 0:
+            return self._feed(thread, connection, thread.incoming, <uint32_t>size)
+        if size < 0 and errno == EAGAIN:
+            return self._set_interest(connection, EPOLLIN)
+        return self._drop(connection)
+
+    cdef int _close_listeners(self) except -1:
+        self._set_accepting(False)
+        self.resume_ns = 0
+        self.listener_count = 0
+        for listener in self.listeners:
+            listener.close()
+        self.listeners = []
+        return 0

@@ -1,0 +1,1 @@
+# Nothing for Python: what this module has is declared in its .pxd file.

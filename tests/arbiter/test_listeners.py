@@ -1,0 +1,165 @@
+"""Listeners: what is bound, what is said when it cannot be, what is left behind."""
+
+import os
+import socket
+
+import pytest
+
+from pronghorn.arbiter.listeners import close_listeners, open_listeners
+from pronghorn.errors import ListenError
+
+
+@pytest.fixture
+def listen():
+    """Opens listeners and closes them afterwards."""
+    opened = []
+
+    def run(*addresses, held=()):
+        found = open_listeners(addresses, 16, held)
+        opened.extend(found)
+        return found
+
+    yield run
+    close_listeners(opened)
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def refused(address):
+    with pytest.raises(ListenError) as caught:
+        open_listeners([address], 16)
+    assert "\n" not in str(caught.value)
+    assert address in str(caught.value)
+    return str(caught.value)
+
+
+def test_tcp(listen):
+    (listener,) = listen("127.0.0.1:0")
+    port = listener.socket.getsockname()[1]
+    assert listener.url == f"http://127.0.0.1:{port}"
+    assert listener.socket.getblocking() is False
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        accepted, _ = listener.socket.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert client.getpeername()[1] == port
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_ipv6_is_bracketed_and_leaves_ipv4_alone(listen):
+    (six,) = listen("[::1]:0")
+    port = six.socket.getsockname()[1]
+    assert six.url == f"http://[::1]:{port}"
+    listen(f"127.0.0.1:{port}")
+    assert six.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+
+def test_several_at_once_and_each_only_once(listen, tmp_path):
+    found = listen("127.0.0.1:0", f"unix:{tmp_path}/a.sock", f"unix:{tmp_path}/a.sock")
+    assert len(found) == 2
+
+
+def test_all_or_none(tmp_path):
+    path = tmp_path / "a.sock"
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ListenError):
+        open_listeners([f"unix:{path}", f"127.0.0.1:{taken.getsockname()[1]}"], 16)
+    assert not path.exists()
+
+
+def test_port_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "in use by another process" in refused(f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_address_of_another_machine():
+    assert "no such address" in refused("192.0.2.1:8000")
+
+
+def test_unknown_host():
+    assert "'no.such.host.invalid' is not known" in refused("no.such.host.invalid:8000")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
+def test_permission_denied():
+    assert "permission denied" in refused("127.0.0.1:1")
+
+
+def test_a_unix_socket_is_removed_at_the_end(tmp_path):
+    path = tmp_path / "a.sock"
+    found = open_listeners([f"unix:{path}"], 16)
+    assert found[0].url == f"unix:{path}"
+    assert path.is_socket()
+    close_listeners(found)
+    assert not path.exists()
+
+
+def test_a_unix_socket_that_is_somebody_elses_by_now_stays(tmp_path, listen):
+    path = tmp_path / "a.sock"
+    old = open_listeners([f"unix:{path}"], 16)
+    path.unlink()
+    listen(f"unix:{path}")
+    close_listeners(old)
+    assert path.is_socket()
+
+
+def test_a_stale_unix_socket_is_taken_over(tmp_path, listen):
+    path = tmp_path / "a.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    listen(f"unix:{path}")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+def test_a_unix_socket_that_is_served_is_not(tmp_path, listen):
+    listen(f"unix:{tmp_path}/a.sock")
+    assert "another server answers there" in refused(f"unix:{tmp_path}/a.sock")
+
+
+def test_a_file_is_never_removed(tmp_path):
+    path = tmp_path / "a.sock"
+    path.write_text("precious")
+    assert "is not a socket" in refused(f"unix:{path}")
+    assert path.read_text() == "precious"
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    assert "folder does not exist" in refused(f"unix:{tmp_path}/none/a.sock")
+
+
+def test_an_inherited_descriptor(listen):
+    with socket.create_server(("127.0.0.1", 0)) as inherited:
+        (listener,) = listen(f"fd://{inherited.fileno()}")
+        assert listener.socket.getsockname() == inherited.getsockname()
+
+
+def test_a_descriptor_that_does_not_listen():
+    with socket.socket() as idle:
+        assert "nobody called listen()" in refused(f"fd://{idle.fileno()}")
+    reader, writer = os.pipe()
+    try:
+        assert "is not a socket" in refused(f"fd://{reader}")
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_reload_keeps_what_it_has(listen):
+    first = listen("127.0.0.1:0")
+    second = open_listeners(["127.0.0.1:0"], 16, first)
+    assert second == first
+
+
+def test_a_failed_reload_closes_only_what_it_opened(listen, tmp_path):
+    first = listen("127.0.0.1:0")
+    with pytest.raises(ListenError):
+        open_listeners(["127.0.0.1:0", f"unix:{tmp_path}/b.sock", "fd://987"], 16, first)
+    assert first[0].socket.fileno() >= 0
+    assert not (tmp_path / "b.sock").exists()

@@ -1,0 +1,398 @@
+"""The real command under signals and accidents."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import PATIENCE, alive, until
+
+REMEDY = "stop it, or use another --bind"
+
+
+def serving(start, *arguments, workers=2, **options):
+    return start("--workers", str(workers), *arguments, "app:app", **options).ready(workers)
+
+
+def in_background(command, path):
+    """A request that runs while the test goes on; call the result for status and text."""
+    result = []
+
+    def ask():
+        try:
+            result.append(command.get(path))
+        except OSError as error:
+            result.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+
+    def answer():
+        thread.join(PATIENCE)
+        return result[0]
+
+    return answer
+
+
+def in_the_application(command, path, place):
+    """As `in_background`, once the application runs it."""
+    answer = in_background(command, path)
+    until((place / "inside").exists, "the application to be called")
+    return answer
+
+
+def test_start_banner_and_term(start):
+    command = serving(start)
+    assert command.get()[0] == 200
+    for words in ("2 workers . 8 threads", f"arbiter pid {command.pid}", "reload: kill -HUP", "stop: kill"):
+        assert command.said(words)
+    assert len(command.workers()) == 2
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
+
+
+def test_term_lets_a_running_request_finish(start, place):
+    command = serving(start)
+    answer = in_the_application(command, "/sleep/1", place)
+    command.signal(signal.SIGTERM)
+    assert answer()[0] == 200
+    assert command.wait() == 0
+
+
+def test_term_kills_what_outlives_the_graceful_timeout(start, place):
+    command = serving(start, "--graceful-timeout", "1s")
+    answer = in_the_application(command, "/sleep/60", place)
+    began = time.monotonic()
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
+    assert time.monotonic() - began < 8
+    assert isinstance(answer(), OSError)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_stop_does_not_wait_for_requests(start, place, number):
+    command = serving(start)
+    answer = in_the_application(command, "/sleep/60", place)
+    began = time.monotonic()
+    command.signal(number)
+    assert command.wait() == 0
+    assert time.monotonic() - began < 6
+    assert isinstance(answer(), OSError)
+
+
+def test_a_killed_worker_is_replaced(start):
+    command = serving(start)
+    victim = min(command.workers())
+    os.kill(victim, signal.SIGKILL)
+    command.said("is ready after", 3)
+    assert victim not in command.workers()
+    assert len(command.workers()) == 2
+    assert len(command.said(rf"pid {victim}\) was killed by SIGKILL \(perhaps out of memory")) == 1
+    assert command.get()[0] == 200
+
+
+def test_all_workers_killed_at_once(start):
+    command = serving(start, workers=3)
+    for victim in command.workers():
+        os.kill(victim, signal.SIGKILL)
+    command.said("is ready after", 6)
+    assert command.get()[0] == 200
+    assert len(command.workers()) == 3
+
+
+def test_a_crash_by_a_request_is_survived(start):
+    command = serving(start)
+    in_background(command, "/crash")()
+    command.said("was killed by SIGSEGV")
+    command.said("is ready after", 3)
+    assert command.get()[0] == 200
+
+
+def test_hup_serves_the_new_code(start, place):
+    command = serving(start)
+    old = command.workers()
+    assert command.get()[1].endswith("one")
+    source = (place / "app.py").read_text()
+    (place / "app.py").write_text(source.replace('"one"', '"two"'))
+    command.signal(signal.SIGHUP)
+    until(lambda: not any(alive(pid) for pid in old), "the old workers to leave")
+    assert command.get()[1].endswith("two")
+    assert len(command.workers()) == 2
+
+
+def test_hup_with_a_broken_application_changes_nothing(start, place):
+    command = serving(start)
+    old = command.workers()
+    (place / "app.py").write_text("def app(:\n")
+    command.signal(signal.SIGHUP)
+    command.said(r"reload failed: .*SyntaxError.*generation 1 goes on serving unchanged")
+    assert command.said("SyntaxError: ", 2)
+    assert command.get()[1].endswith("one")
+    assert command.workers() == old
+
+
+def test_hup_with_broken_settings_changes_nothing(start, place):
+    (place / "pronghorn.toml").write_text("workers = 2\n")
+    command = start("app:app").ready(2)
+    old = command.workers()
+    (place / "pronghorn.toml").write_text("worker = 3\n")
+    command.signal(signal.SIGHUP)
+    command.said(r"reload failed: .*'?worker'?.*goes on serving unchanged")
+    assert command.workers() == old
+    (place / "pronghorn.toml").write_text("workers = 3\n")
+    command.signal(signal.SIGHUP)
+    command.said("is ready after", 5)
+    until(lambda: len(command.workers()) == 3 and not command.workers() & old, "three new workers")
+
+
+def test_hup_may_change_the_addresses(start, place):
+    (place / "pronghorn.toml").write_text(f'bind = ["unix:{place}/a.sock"]\n')
+    command = start("--workers", "1", "app:app", bind=()).ready(1)
+    (place / "pronghorn.toml").write_text(f'bind = ["unix:{place}/b.sock"]\n')
+    command.signal(signal.SIGHUP)
+    command.said("generation 2 serves")
+    until(lambda: not (place / "a.sock").exists(), "the old socket's file to go")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(place / "b.sock"))
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_ttin_and_ttou(start):
+    command = serving(start, workers=1)
+    command.signal(signal.SIGTTIN)
+    until(lambda: len(command.workers()) == 2, "a second worker")
+    command.said("is ready after", 2)
+    command.signal(signal.SIGTTOU)
+    until(lambda: len(command.workers()) == 1, "one worker again")
+    command.signal(signal.SIGTTOU)
+    assert command.get()[0] == 200
+
+
+def test_usr1_reopens_the_logs(start, place):
+    log = place / "access.log"
+    command = serving(start, "--access-logfile", str(log))
+    command.get("/before")
+    until(lambda: log.exists() and "/before" in log.read_text(), "the first line")
+    log.rename(place / "access.log.1")
+    command.signal(signal.SIGUSR1)
+    until(log.exists, "a new file")
+
+    def lands_in_the_new_file():
+        command.get("/after")
+        return "/after" in log.read_text()
+
+    until(lands_in_the_new_file, "a line in the new file")
+
+
+def test_a_killed_arbiter_takes_its_workers_along(start):
+    command = serving(start)
+    workers = command.workers()
+    began = time.monotonic()
+    command.process.kill()
+    until(lambda: not any(alive(pid) for pid in workers), "the workers to leave")
+    assert time.monotonic() - began < 2
+    with socket.create_server(command.address):
+        pass
+
+
+def test_a_killed_arbiter_takes_busy_workers_along(start, place):
+    command = serving(start)
+    answer = in_the_application(command, "/sleep/60", place)
+    workers = command.workers()
+    began = time.monotonic()
+    command.process.kill()
+    until(lambda: not any(alive(pid) for pid in workers), "the workers to leave")
+    assert time.monotonic() - began < 4
+    assert isinstance(answer(), OSError)
+
+
+def test_an_application_that_cannot_be_imported(start, place):
+    (place / "bad.py").write_text("def configure():\n    return {}['missing']\n\nconfigure()\n")
+    command = start("--workers", "2", "bad:app")
+    assert command.wait() == 3
+    assert "in configure" in command.text
+    assert command.text.count("Traceback (most recent call last)") == 1
+    assert command.text.count("cannot start: application 'bad:app': importing 'bad' raised KeyError: 'missing'") == 1
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]])
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("apq:app", "there is no module 'apq'"),
+        ("app:ap", "no attribute 'ap'; did you mean 'app'"),
+        ("app:VERSION", "not callable"),
+    ],
+)
+def test_a_wrong_name_is_one_clear_line(start, preload, spec, words):
+    command = start(*preload, spec)
+    assert command.wait() == 3
+    assert len([line for line in command.lines if words in line]) == 1
+    assert "Traceback" not in command.text
+
+
+def test_workers_that_die_at_import_end_the_first_start(start, place):
+    (place / "bad.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
+    command = start("--workers", "2", "bad:app")
+    assert command.process.wait(30) == 4
+    assert command.said("no worker was ever ready, 4 attempts")
+
+
+def test_a_port_in_use(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = start("app:app", bind=(address,))
+        assert command.wait() == 1
+        assert command.lines == [
+            f"pronghorn: cannot listen on {address}: the address is in use by another process; {REMEDY}"
+        ]
+
+
+def test_a_unix_socket_and_the_pidfile_are_gone_afterwards(start, place):
+    command = serving(start, "--pid", "run.pid", bind=(f"unix:{place}/a.sock",))
+    assert (place / "run.pid").read_text() == f"{command.pid}\n"
+    assert (place / "a.sock").is_socket()
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
+    assert not (place / "run.pid").exists()
+    assert not (place / "a.sock").exists()
+
+
+def test_a_second_server_with_the_same_pidfile(start):
+    first = serving(start, "--pid", "run.pid")
+    second = start("--pid", "run.pid", "app:app")
+    assert second.wait() == 1
+    assert len(second.lines) == 1
+    assert f"names process {first.pid}, which is running" in second.lines[0]
+
+
+def test_preload_imports_once(start, place):
+    source = (place / "app.py").read_text()
+    (place / "app.py").write_text(source + '\nopen("imports", "a").write("x")\n')
+    command = serving(start, "--preload", workers=3)
+    assert (place / "imports").read_text() == "x"
+    assert command.get()[0] == 200
+
+
+def test_max_requests_replaces_a_worker_without_losing_a_request(start):
+    command = serving(start, "--max-requests", "5", workers=1)
+    (first,) = command.workers()
+
+    def answered_by_another():
+        status, text = command.get()
+        assert status == 200
+        return text.split()[0] != str(first)
+
+    until(answered_by_another, "an answer of the replacement")
+    command.said("asks to be replaced: max_requests reached")
+    until(lambda: not alive(first), "the old worker to leave")
+
+
+def test_a_stopped_worker_is_replaced(start):
+    command = serving(start, "--timeout", "2s", "--graceful-timeout", "2s")
+    victim = min(command.workers())
+    os.kill(victim, signal.SIGSTOP)
+    command.said(rf"pid {victim}\) shows no life")
+    until(lambda: not alive(victim), "its end")
+    command.said("is ready after", 3)
+    assert command.get()[0] == 200
+
+
+def test_an_exit_function_of_the_application_runs(start, place):
+    source = (place / "app.py").read_text()
+    (place / "app.py").write_text(source + '\nimport atexit\natexit.register(lambda: open("left", "a").write("x"))\n')
+    command = serving(start)
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
+    assert (place / "left").read_text() == "xx"
+
+
+def descriptors(command):
+    return len(list(Path(f"/proc/{command.pid}/fd").iterdir()))
+
+
+def test_replacing_workers_leaks_no_descriptors(start):
+    command = serving(start)
+    before = descriptors(command)
+    for round_ in range(5):
+        os.kill(min(command.workers()), signal.SIGKILL)
+        command.said("is ready after", 3 + round_)
+    assert len(command.workers()) == 2
+    assert descriptors(command) == before
+
+
+def test_exit_functions_run_even_if_a_request_had_to_be_cut_off(start, place):
+    source = (place / "app.py").read_text()
+    (place / "app.py").write_text(source + '\nimport atexit\natexit.register(lambda: open("left", "a").write("x"))\n')
+    command = serving(start, "--graceful-timeout", "0.2s", workers=1)
+    in_the_application(command, "/sleep/60", place)
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
+    assert (place / "left").read_text() == "x"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_replaces_nobody(start, number):
+    command = serving(start, workers=4, start_new_session=True)
+    command.workers()
+    os.killpg(command.pid, number)
+    assert command.wait() == 0
+    assert "replaced" not in command.text
+    assert command.text.count("is ready after") == 4
+
+
+def test_usr2_is_no_end(start):
+    command = serving(start)
+    command.signal(signal.SIGUSR2)
+    command.said("USR2 is ignored")
+    assert command.get()[0] == 200
+
+
+def test_a_storm_of_signals(start):
+    command = serving(start)
+    for _ in range(200):
+        for number in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGHUP, signal.SIGTTOU, signal.SIGWINCH):
+            command.process.send_signal(number)
+    assert command.get()[0] == 200
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
+
+
+def test_an_idle_arbiter_sleeps(start):
+    command = serving(start, "--timeout", "0")
+
+    def switches():
+        lines = Path(f"/proc/{command.pid}/status").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
+    before = switches()
+    time.sleep(1)  # The absence of work can only be watched for a time.
+    assert switches() - before <= 3
+
+
+def test_connections_spread_evenly(start):
+    command = serving(start, workers=4)
+    clients = []
+    try:
+        for _ in range(64):
+            client = socket.create_connection(command.address, PATIENCE)
+            clients.append(client)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        pids = []
+        for client in clients:
+            data = b""
+            while not data.endswith(b"one"):
+                data += client.recv(4096)
+            pids.append(data.split(b"\r\n\r\n")[1].split()[0])
+    finally:
+        for client in clients:
+            client.close()
+    counts = [pids.count(pid) for pid in set(pids)]
+    assert len(counts) == 4
+    assert max(counts) <= 1.25 * 16
