@@ -3,13 +3,13 @@
 import json
 
 import pytest
+from tests.support.raw import Client
 
 from pronghorn.testing import serve
-from tests.support.raw import Client
 
 pytest.importorskip("django")
 
-from tests.apps.django_site import LARGE, make_app  # noqa: E402 - only where Django is installed
+from tests.apps.django_site import LARGE, make_app
 
 
 @pytest.fixture(scope="module")

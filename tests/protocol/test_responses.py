@@ -5,10 +5,10 @@ import socket
 import time
 
 import pytest
-
-from pronghorn.testing import serve
 from tests.support.apps import Body
 from tests.support.raw import Client, wait_for
+
+from pronghorn.testing import serve
 
 
 def answer(status="200 OK", headers=(), body=(b"ok",)):
@@ -167,7 +167,7 @@ def test_rule_68_an_empty_stream():
         assert [client.get().body for _ in range(3)] == [b""] * 3
 
 
-def raising(before_start=False, pieces=()):
+def raising(*, before_start=False, pieces=()):
     def app(environ, start_response):
         if before_start:
             raise ValueError("broken application")

@@ -6,9 +6,9 @@ import os
 import sys
 
 import pytest
+from tests.support.raw import Client
 
 from pronghorn.testing import serve
-from tests.support.raw import Client
 
 
 def served(app, *requests):
@@ -25,7 +25,7 @@ def failure():
         return sys.exc_info()
 
 
-# start_response and write()
+# The head, and the imperative way to send a body
 
 
 def test_write_sends_before_the_body():
@@ -107,7 +107,7 @@ def test_a_lazy_start_response():
 
 
 def test_headers_wait_for_the_first_bytes():
-    """An empty piece sends no head, so that an error after it can still be told (PEP 3333, "Buffering and Streaming")."""
+    """An empty piece sends no head, so that an error after it can still be told (PEP 3333, "Buffering")."""
 
     def app(environ, start_response):
         start_response("200 OK", [("X-First", "yes")])
@@ -362,7 +362,7 @@ def test_a_pipe_is_no_file():
         reader, writer = os.pipe()
         os.write(writer, b"through a pipe")
         os.close(writer)
-        return open(reader, "rb")
+        return os.fdopen(reader, "rb")
 
     assert served(wrapping(make))[0].body == b"through a pipe"
 
@@ -379,7 +379,7 @@ def test_a_wrapper_that_middleware_iterates(file):
 
 def test_a_text_file_is_an_error(tmp_path, caplog):
     (tmp_path / "text").write_text("text")
-    with serve(wrapping(lambda: (tmp_path / "text").open())) as url, Client(url) as client:
+    with serve(wrapping((tmp_path / "text").open)) as url, Client(url) as client:
         client.request()
         try:
             response = client.read_response()

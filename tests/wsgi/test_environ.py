@@ -4,10 +4,10 @@ import os
 import sys
 
 import pytest
-
-from pronghorn.testing import serve
 from tests.support.apps import Recording
 from tests.support.raw import Client
+
+from pronghorn.testing import serve
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_what_one_request_changes_the_next_does_not_see():
 
 
 def test_equal_heads_with_other_targets_are_other_environs(served):
-    """The template of a connection's last head is used again when the next is equal; the request line is not part of it."""
+    """The template of a connection's last head serves the next if that is equal; the request line is not part of it."""
     app, url = served
     app.calls.clear()
     with Client(url) as client:

@@ -1,9 +1,9 @@
 """`wsgi.input`: PEP 3333, "Input and Error Streams", for bodies in memory and in a file."""
 
 import pytest
+from tests.support.raw import Client
 
 from pronghorn.testing import serve
-from tests.support.raw import Client
 
 SMALL = b"first\nsecond\n\nfourth without an end"
 LARGE = b"".join(b"%d %b\n" % (number, b"x" * (number % 190)) for number in range(20_000)) + b"end"
@@ -120,7 +120,7 @@ def test_readlines_with_a_hint(body):
 
 
 def test_iteration(body):
-    assert through(lambda stream: list(stream), body) == body.splitlines(keepends=True)
+    assert through(list, body) == body.splitlines(keepends=True)
 
 
 def test_mixed(body):

@@ -4,11 +4,11 @@ import io
 from wsgiref.validate import validator
 
 import pytest
-
-from pronghorn.testing import serve
 from tests.support.raw import Client
 
-# The validator is stricter than PEP 3333 in one place (it wants read() to be given a size), so these applications give it.
+from pronghorn.testing import serve
+
+# The validator is stricter than PEP 3333 in one place (read() needs a size), so these applications give one.
 
 
 def plain(environ, start_response):
@@ -108,8 +108,8 @@ def test_the_validator_finds_nothing(app, method, version, caplog):
 
     def judge(environ, start_response):
         try:
-            for piece in (result := checked(environ, start_response)):
-                yield piece
+            result = checked(environ, start_response)
+            yield from result
             result.close()
         except AssertionError as error:
             found.append(error)
