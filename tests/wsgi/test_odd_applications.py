@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from tests.support.apps import Body as Pieces
@@ -202,6 +203,31 @@ def test_an_iterator_that_is_its_own_next_request():
             assert client.get().body == b"ab"
 
 
+@pytest.mark.parametrize("peer", ["leaves", "reads nothing"])
+def test_endless_writing_ends_when_nobody_takes_it(peer, caplog):
+    """An iterable is no longer asked for pieces then; who calls write() can only be told by an error."""
+    ended, given_up = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        try:
+            while not given_up.is_set():
+                write(b"x" * 65536)
+        finally:
+            ended.set()
+        return []
+
+    with serve(app, send_timeout=0.3) as url, Client(url, receive_buffer=4096) as client:
+        client.request()
+        client.read_until(b"x" * 100)
+        if peer == "leaves":
+            client.socket.close()
+        try:
+            assert ended.wait(5)
+        finally:
+            given_up.set()
+
+
 @pytest.mark.parametrize("headers", [[], [("Content-Length", "2")]], ids=["chunked", "length"])
 def test_close_that_takes_long_does_not_hold_the_response(headers):
     """Frameworks run background work in close(); the response was complete before it."""
@@ -240,7 +266,7 @@ def test_pipelined_behind_a_body_in_a_file():
 
 def test_descriptors_are_given_back():
     def opened():
-        return len(os.listdir("/proc/self/fd"))
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
     def app(environ, start_response):
         environ["wsgi.input"].read()
