@@ -76,6 +76,24 @@ def test_usr1_opens_both_logs_anew(folder):
     assert "/before" not in (folder / "access.log").read_text()
 
 
+def test_a_worker_started_after_usr1_writes_to_the_new_access_log(folder):
+    with Server(folder, "--workers", "1", "--access-logfile", "access.log", "app:app") as server:
+        url, log = server.url, folder / "access.log"
+        with Client(url) as client:
+            client.get("/before")
+        wait_for(log.read_text, "a line")
+        (first,) = set(server.left()) - {server.process.pid}
+        log.rename(folder / "access.log.1")
+        wait_for(lambda: server.process.send_signal(signal.SIGUSR1) or log.exists(), "a new access log")
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: set(server.left()) - {server.process.pid, first}, "a new worker")
+        with Client(url) as client:
+            client.get("/after")
+        logs = [folder / "access.log", folder / "access.log.1"]
+        wait_for(lambda: "/after" in "".join(path.read_text() for path in logs), "the line of the new worker")
+        assert "/after" in log.read_text()
+
+
 def test_a_log_that_nobody_reads_stops_nothing(folder):
     """Standard output and error are pipes that fill up and are never read; the server answers all the same."""
     reader, writer = os.pipe()
