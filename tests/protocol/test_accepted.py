@@ -50,7 +50,11 @@ ACCEPTED = {
     "rule_23_tab_and_8_bit_in_value": (get(b"A: b\tc\xe9"), ("GET", "/x", b""), {"HTTP_A": "b\tc\xe9"}),
     "rule_24_only_space_and_tab_are_trimmed": (get(b"A: \t\x85b\xa0 \t"), ("GET", "/x", b""), {"HTTP_A": "\x85b\xa0"}),
     "rule_27_lists_are_joined": (get(b"A: 1", b"a: 2", b"A: 3"), ("GET", "/x", b""), {"HTTP_A": "1, 2, 3"}),
-    "rule_27_cookies_are_joined": (get(b"Cookie: a=1", b"Cookie: b=2"), ("GET", "/x", b""), {"HTTP_COOKIE": "a=1; b=2"}),
+    "rule_27_cookies_are_joined": (
+        get(b"Cookie: a=1", b"Cookie: b=2"),
+        ("GET", "/x", b""),
+        {"HTTP_COOKIE": "a=1; b=2"},
+    ),
     "rule_28_underscores_are_dropped": (
         get(b"X_Real: a", b"Content_Length: 5", b"Transfer_Encoding: chunked", b"Host_: evil"),
         ("GET", "/x", b""),
@@ -79,7 +83,11 @@ ACCEPTED = {
     ),
     "rule_39_chunks": (chunked(b"5\r\nhello\r\n006\r\n world\r\nA\r\n0123456789\r\n0\r\n\r\n"),
                        ("POST", "/x", b"hello world0123456789"), {}),
-    "rule_40_data_may_be_line_ends": (chunked(b"4\r\n\r\n\r\n\r\n2\r\n\r\n\r\n0\r\n\r\n"), ("POST", "/x", b"\r\n" * 3), {}),
+    "rule_40_data_may_be_line_ends": (
+        chunked(b"4\r\n\r\n\r\n\r\n2\r\n\r\n\r\n0\r\n\r\n"),
+        ("POST", "/x", b"\r\n" * 3),
+        {},
+    ),
     "rule_41_extensions_are_ignored": (
         chunked(b'5;a;b=c;d="e\\"f"\r\nhello\r\n0;last\r\n\r\n'),
         ("POST", "/x", b"hello"),
@@ -258,8 +266,14 @@ def test_rule_54_not_to_http_1_0(served):
         assert client.read_response().status == 200
 
 
-@pytest.mark.parametrize("data", [expecting(b"1.1", b"Content-Length: 5") + b"hello", expecting(b"1.1", b"Content-Length: 0"),
-                                  expecting(b"1.1")])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        expecting(b"1.1", b"Content-Length: 5") + b"hello",
+        expecting(b"1.1", b"Content-Length: 0"),
+        expecting(b"1.1"),
+    ],
+)
 def test_rule_55_not_when_the_body_is_there_or_empty(served, data):
     _, url = served
     with Client(url) as client:

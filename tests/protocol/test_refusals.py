@@ -1,4 +1,4 @@
-"""Sections A to D: what must be refused, with which status, and that nothing of it or behind it reaches the application."""
+"""Sections A to D: what is refused, with which status; nothing of it or behind it reaches the application."""
 
 import pytest
 from tests.support.apps import Recording
@@ -145,7 +145,7 @@ REFUSED = {
             b"9" * 20,
             b"18446744073709551621",
         )
-    },  # fmt: skip
+    },
     **{
         f"rule_38_coding_{value.decode('latin-1')!r}": (post(b"Transfer-Encoding: " + value, body=b"0\r\n\r\n"), 400)
         for value in (
@@ -160,14 +160,14 @@ REFUSED = {
             b"\x0bchunked",
             b"chunked\0",
         )
-    },  # fmt: skip
+    },
     "rule_38_two_codings": (post(*[b"Transfer-Encoding: chunked"] * 2, body=b"0\r\n\r\n"), 400),
     "rule_38_gzip_chunked": (post(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), 501),
     "rule_38_coding_before_underscore_twin": (post(b"Transfer-Encoding : chunked", body=b"0\r\n\r\n"), 400),
     **{
         f"rule_39_size_{value.decode('latin-1')!r}": (chunked(value + b"\r\nhello\r\n0\r\n\r\n"), 400)
         for value in (b"", b"0x5", b"+5", b"-5", b"5_", b"1g", b" 5", b"1 0", b"5 ", b"f" * 17, b"f" * 16)
-    },  # fmt: skip
+    },
     "rule_40_size_line_lf": (chunked(b"5\nhello\r\n0\r\n\r\n"), 400),
     "rule_40_size_line_cr_x": (chunked(b"5\rXhello\r\n0\r\n\r\n"), 400),
     "rule_40_data_lf": (chunked(b"5\r\nhello\n0\r\n\r\n"), 400),

@@ -167,7 +167,7 @@ def test_rule_68_an_empty_stream():
         assert [client.get().body for _ in range(3)] == [b""] * 3
 
 
-def raising(before_start=False, pieces=()):
+def raising(*, before_start=False, pieces=()):
     def app(environ, start_response):
         if before_start:
             raise ValueError("broken application")

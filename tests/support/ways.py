@@ -28,7 +28,7 @@ class Way(Enum):
 
 
 def send(client: Client, data: bytes, way: Way) -> None:
-    """Sends `data` on `client` in the given way; the answer to the neighbour, if any, is left for the caller to read."""
+    """Sends `data` on `client` in the given way; the answer to a neighbour is left for the caller to read."""
     if way.pipelined:
         data = NEIGHBOUR + data
     if way is Way.BYTES:

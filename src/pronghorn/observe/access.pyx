@@ -18,6 +18,7 @@ from cpython.unicode cimport PyUnicode_DATA
 from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport getpid
 
+from pronghorn.errors import SettingsError
 from pronghorn.observe.access_format import compile_format
 from pronghorn.observe.sink import Sink
 from pronghorn.wire.buffer cimport append, release, reserve
@@ -54,8 +55,8 @@ fill_special()
 cdef class AccessLog(Recorder):
     """Formats records by `line_format` (Gunicorn's atoms) and writes them to `target`, a path or `-`: standard output.
 
-    Raises SettingsError for a malformed format and OSError when the target cannot be opened. What cannot be written
-    later is dropped; the error log says how many lines were.
+    Raises SettingsError for a malformed format and for a target that cannot be opened. What cannot be written later is
+    dropped; the error log says how many lines were.
     """
 
     def __init__(self, str line_format, str target):
@@ -69,7 +70,13 @@ cdef class AccessLog(Recorder):
         for index, (kind, _) in enumerate(pieces):
             self.codes[index] = kind
         self.second = -1
-        self.sink = Sink(target, 1)
+        try:
+            self.sink = Sink(target, 1)
+        except OSError as error:
+            raise SettingsError(
+                f"accesslog: {target!r} cannot be opened for writing ({error.strerror}); "
+                "name a file this user may write, or - for standard output"
+            ) from error
 
     def __dealloc__(self):
         PyMem_Free(self.codes)
