@@ -217,7 +217,8 @@ cdef class Engine(Intake):
 
     cdef int _turn(self, PoolThread thread) except -1:
         """What is due by the clock, and the next batch of events."""
-        cdef int count, timeout
+        cdef int count = 0, timeout
+        cdef bint likely = self.batch_size > 1
         cdef uint64_t began = self.now
         self._flush_held()
         self._clock()
@@ -236,9 +237,10 @@ cdef class Engine(Intake):
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
         self.batch_at = self.batch_size = 0
-        # First without waiting and with the GIL: releasing it around a call that returns at once costs more than the
-        # call.
-        count = epoll_wait(self.epoll, self.batch, BATCH, 0)
+        # First without waiting and with the GIL, if the last batch makes more events likely: releasing it around a call
+        # that returns at once costs more than the call.
+        if likely or self.returned or self._has_runnable():
+            count = epoll_wait(self.epoll, self.batch, BATCH, 0)
         if count == 0 and not self.returned and not self._has_runnable():
             timeout = self._wait_ms()
             self.waiting = True
