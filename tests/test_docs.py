@@ -10,7 +10,10 @@ from pronghorn.settings.describe import default_text
 from pronghorn.wire.faults import FAULTS
 from pronghorn.worker.exits import Exit
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SOURCE = ROOT / "src" / "pronghorn"
+MAP = (ROOT / "ARCHITECTURE.md").read_text()
 SECURITY = (DOCS / "security.md").read_text()
 LIMITS = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", SECURITY, re.MULTILINE)
 
@@ -51,3 +54,16 @@ def test_every_page_is_listed():
     listed = set(re.findall(r"\]\(([\w.-]+)\)", (DOCS / "index.md").read_text()))
     pages = {path.name for path in DOCS.iterdir() if path.suffix in (".md", ".json")}
     assert pages - {"index.md"} == listed
+
+
+def test_the_map_of_the_house_has_every_file():
+    for path in sorted(SOURCE.rglob("*")):
+        if path.suffix in (".py", ".pyx") and path.parent != SOURCE and path.stem != "__init__":
+            assert re.search(rf"`(\w+/)?{path.stem}(\.pyx?)?`", MAP), f"{path.relative_to(SOURCE)} is not in the map"
+
+
+def test_every_file_of_the_map_is_there():
+    names = {path.name for path in SOURCE.rglob("*")}
+    for named in re.findall(r"`([\w/]+\.(?:pyx?|pxd|pyi))`", MAP):
+        found = (SOURCE / named).exists() if "/" in named else named in names
+        assert found, f"{named} is in the map only"
