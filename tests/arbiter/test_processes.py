@@ -163,6 +163,19 @@ def test_hup_may_change_the_addresses(start, place):
         assert client.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_an_address_given_up_by_hup_refuses_connections(start, place):
+    config = place / "pronghorn.toml"
+    config.write_text('bind = ["127.0.0.1:0"]\n')
+    command = start("--workers", "1", "app:app", bind=()).ready(1)
+    (first,) = command.workers()
+    config.write_text(f'bind = ["unix:{place}/b.sock"]\n')
+    command.signal(signal.SIGHUP)
+    command.said("generation 2 serves")
+    until(lambda: not alive(first), "the old worker to leave")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(command.address).close()
+
+
 def test_ttin_and_ttou(start):
     command = serving(start, workers=1)
     command.signal(signal.SIGTTIN)

@@ -94,6 +94,46 @@ def test_a_worker_started_after_usr1_writes_to_the_new_access_log(folder):
         assert "/after" in log.read_text()
 
 
+def test_a_worker_that_boots_during_usr1_writes_to_the_new_access_log(folder):
+    (folder / "slow.py").write_text(
+        "import pathlib, time\n"
+        "from app import app\n"
+        "pathlib.Path('importing').touch()\n"
+        "while not pathlib.Path('go').exists():\n"
+        "    time.sleep(0.01)\n"
+    )
+    with Server(folder, "--workers", "1", "--access-logfile", "access.log", "slow:app") as server:
+        log = folder / "access.log"
+        wait_for((folder / "importing").exists, "the worker to import the application")
+        log.rename(folder / "access.log.1")
+        server.process.send_signal(signal.SIGUSR1)
+        wait_for(log.exists, "a new access log")
+        (folder / "go").touch()
+        with Client(server.url) as client:
+            client.get("/after")
+        wait_for(log.read_text, "the worker's line in the new access log")
+    assert (folder / "access.log.1").read_text() == ""
+
+
+def test_relative_logs_are_opened_anew_where_they_were(folder):
+    """The application of the arbiter itself and of its workers changes the current directory."""
+    (folder / "elsewhere").mkdir()
+    (folder / "wanderer.py").write_text("import os\nfrom app import app\nos.chdir('elsewhere')\n")
+    logs = ("--access-logfile", "access.log", "--error-logfile", "error.log")
+    error, access = folder / "error.log", folder / "access.log"
+    with Server(folder, "--workers", "1", "--preload", *logs, "wanderer:app") as server:
+        wait_for(lambda: error.exists() and "is ready" in error.read_text(), "the worker")
+        url = re.search(r"http://[\d.]+:\d+", error.read_text())[0]
+        error.rename(folder / "error.log.1")
+        access.rename(folder / "access.log.1")
+        server.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: error.exists() and access.exists(), "new logs")
+        with Client(url) as client:
+            wait_for(lambda: client.get("/error") and "broken" in error.read_text(), "the worker's error log")
+            wait_for(lambda: client.get("/") and access.read_text(), "the worker's access log")
+    assert list((folder / "elsewhere").iterdir()) == []
+
+
 def test_a_log_that_nobody_reads_stops_nothing(folder):
     """Standard output and error are pipes that fill up and are never read; the server answers all the same."""
     reader, writer = os.pipe()
