@@ -104,6 +104,8 @@ cdef class WSGIExchange(Exchange):
 
     def __call__(self, status, headers, exc_info=None):
         """`start_response(status, headers, exc_info=None)`: PEP 3333, "The start_response() Callable"."""
+        if self.ended or self.abandoned:
+            raise RuntimeError("start_response was called after the end of the response")
         if exc_info is not None:
             try:
                 if self.head_sent:
@@ -112,19 +114,26 @@ cdef class WSGIExchange(Exchange):
                 exc_info = None         # no reference cycle through the traceback
         elif self.started:
             raise AssertionError("start_response was called twice without exc_info")
-        if type(headers) is not list:
+        if not isinstance(headers, list):
             raise TypeError(f"the response headers must be a list, not {type(headers).__name__}")
         if not isinstance(status, str):
             raise TypeError(f"the status must be a str, not {type(status).__name__}")
-        self.begin(status, headers)
+        self.begin(str.__str__(status), headers)
         return self.write
 
     def write(self, data):
-        """The imperative way to send a body: PEP 3333, "The write() Callable"."""
+        """The imperative way to send a body: PEP 3333, "The write() Callable".
+
+        Raises BrokenPipeError once the peer is gone: an application that writes for ever would otherwise never hear of it.
+        """
+        if self.ended or self.abandoned:
+            raise RuntimeError("write() was called after the end of the response")
         if not self.head_sent:
             self.send_head(-1)
         self.write_body(as_bytes(data))
         self.flush()
+        if self.connection.broken:
+            raise BrokenPipeError("the peer has left before the end of the response")
 
 
 cdef bytes as_bytes(object block):
@@ -389,17 +398,24 @@ cdef class WSGI(Handler):
             else:
                 try:
                     self._respond(call, result)
+                    call.end()      # before close(): it may take its time, and the peer need not wait for it
                 finally:
                     close = getattr(result, "close", None)
                     if close is not None:
                         close()
             call.end()
         except BaseException:
-            call.host.log.error(
-                "Error handling request %s %s", call.environ.get(METHOD), call.environ.get(RAW), exc_info=True
-            )
+            self._report(call)
             call.fail()
         return 0
+
+    cdef object _report(self, WSGIExchange call):
+        """The application has raised. If that is because its peer left, nobody needs to hear of it."""
+        method, target = call.environ.get(METHOD), call.environ.get(RAW)
+        if call.connection.broken:
+            call.host.log.debug("%s %s: the peer left before the end of the response", method, target, exc_info=True)
+        else:
+            call.host.log.error("Error handling request %s %s", method, target, exc_info=True)
 
     cdef int _answer_asterisk(self, WSGIExchange call) except -1:
         """OPTIONS * asks about the server, not about the application (RFC 9110 section 9.3.7)."""

@@ -16,8 +16,9 @@ cdef class Pool(Sockets):
     cdef int limit                  # threads that may be inside the application
     cdef int active                 # threads that are
     cdef Routes routes
+    cdef bint timing                # the last batch took long: find out which routes did
     cdef object queue               # complete requests that wait for a thread
-    cdef object lane                # and those whose route computes: one of them runs at a time
+    cdef object lane                # and those whose route computes: one at a time, when nothing else is ready
     cdef uint32_t queue_limit
     cdef uint64_t queue_ns
     cdef Recorder recorder
@@ -33,10 +34,12 @@ cdef class Pool(Sockets):
     # Sends what is ready and decides what the connection waits for now. `resume`: bytes received may hold whole
     # requests.
     cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1
+    # Sends the responses that wait for the end of the batch.
+    cdef int _flush_held(self) except -1
 
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1
     cdef int _take_over(self, PoolThread thread) except -1
-    cdef bint _part(self, PoolThread thread, int route) except -1
+    cdef int _part(self, PoolThread thread) except -1
     cdef int _start_thread(self) except -1
     cdef int _spare(self) except -1
     cdef int _call(self, PoolThread thread, Connection connection, Exchange exchange) except -1
@@ -47,9 +50,8 @@ cdef class Pool(Sockets):
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1
     cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1
     cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1
-    cdef Exchange _next_queued(self)
-    cdef bint _run_queued(self, PoolThread thread) except -1
-    cdef int _run_taken(self, PoolThread thread, Exchange exchange) except -1
+    cdef bint _has_runnable(self) noexcept
+    cdef int _run_queued(self, PoolThread thread) except -1
     cdef int _work_on(self, PoolThread thread) except -1
     cdef int _check_overdue(self, PoolThread thread) except -1
     cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1

@@ -38,7 +38,7 @@ from pronghorn.engine.posix cimport (
     poll,
     pollfd,
 )
-from pronghorn.engine.routes cimport Routes, computes, is_slow, learn_quick, learn_slow, route_of
+from pronghorn.engine.routes cimport Routes, blocks, computes, learn_quick, learn_slow, route_of
 from pronghorn.engine.sockets cimport INCOMING, MILLISECOND, SECOND
 from pronghorn.wire.buffer cimport release
 
@@ -52,6 +52,7 @@ cdef enum:
     TICK = 1 * MILLISECOND          # the watchdog's
     PATIENCE = 5 * MILLISECOND      # the interpreter's switch interval
     QUICK = 1 * MILLISECOND         # a call this short need not have lost the baton
+    LONG = 2 * MILLISECOND          # a call this long makes its neighbours wait
     STUCK_AFTER = 5                 # seconds a thread has to come back after RequestTimeout was raised in it
 
 
@@ -90,6 +91,9 @@ cdef class Pool(Sockets):
         raise NotImplementedError
 
     cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1:
+        raise NotImplementedError
+
+    cdef int _flush_held(self) except -1:
         raise NotImplementedError
 
     cdef int _start_thread(self) except -1:
@@ -140,33 +144,37 @@ cdef class Pool(Sockets):
         old = <PoolThread>self.threads[before]
         if old.connection is not None:
             flush_out(old, old.connection)
-        return 0
+        return self._flush_held()
 
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
-        """Runs a complete request on this thread, or queues it when every thread is taken."""
-        cdef Routes* routes = &self.routes
+        """Runs a complete request on this thread now, or queues it.
+
+        A route that is known to compute waits in the lane until everything else that is ready has been served: its
+        neighbours then wait for one such call at most, however many there are.
+        """
         connection.exchange = exchange
         exchange.route = -1
+        if self.routes.scored:
+            exchange.route = route_of(
+                <str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"]
+            )
+            if computes(&self.routes, exchange.route):
+                return self._enqueue(thread, exchange, self.lane)
         if self.active >= self.limit or self.queue:
             return self._enqueue(thread, exchange, self.queue)
-        if routes.scored:
-            exchange.route = route_of(<str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"])
-            if is_slow(routes, exchange.route) and not self._part(thread, exchange.route):
-                return self._enqueue(thread, exchange, self.lane)
+        if exchange.route >= 0 and blocks(&self.routes, exchange.route):
+            self._part(thread)
         return self._call(thread, connection, exchange)
 
-    cdef bint _part(self, PoolThread thread, int route) except -1:
-        """Passes the baton before a call that is known to be slow. False: it computes, and another one is computing."""
-        cdef bint computing = computes(&self.routes, route)
-        if computing and load_int(&self.baton.computing) > 0:
-            return False
+    cdef int _part(self, PoolThread thread) except -1:
+        """Passes the baton before a call that is known to block: nobody need wait until the watchdog notices."""
+        if thread.lost:
+            return 0
+        self._flush_held()
         self._spare()
-        if not thread.lost and baton_pass(self.baton, 0):
+        if baton_pass(self.baton, 0):
             thread.lost = True
-        if thread.lost and computing:
-            self.baton.seats[thread.seat].verdict = WAS_BUSY
-            add_int(&self.baton.computing, 1)
-        return True
+        return 0
 
     cdef int _spare(self) except -1:
         """A call that blocks needs somebody to give the baton to."""
@@ -186,7 +194,7 @@ cdef class Pool(Sockets):
         self.active += 1
         if self.active >= len(self.threads):
             self._spare()
-        exchange.called_ns = monotonic_ns() if parted or self.routes.scored else self.now
+        exchange.called_ns = monotonic_ns() if parted or self.timing or self.routes.scored else self.now
         try:
             if not parted:
                 thread.ticket = baton_enter(baton)
@@ -201,7 +209,7 @@ cdef class Pool(Sockets):
             thread.ticket = 0
             thread.exchange = None
             self.active -= 1
-            if thread.lost or self.routes.scored:
+            if thread.lost or self.timing or self.routes.scored:
                 self._learn(thread, exchange, parted)
         if exchange.abandoned:
             self._returned_late(thread, exchange)
@@ -212,17 +220,23 @@ cdef class Pool(Sockets):
     cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1:
         """What this call says about its route."""
         cdef int verdict = 0
+        cdef uint64_t duration
         if thread.lost:
             verdict = self.baton.seats[thread.seat].verdict
             self.baton.seats[thread.seat].verdict = 0
             if verdict == WAS_BUSY:
                 add_int(&self.baton.computing, -1)
         if exchange.route < 0:
-            exchange.route = route_of(<str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"])
-        if thread.lost and not parted and verdict:
-            learn_slow(&self.routes, exchange.route, verdict == WAS_BUSY)
-        elif monotonic_ns() - exchange.called_ns < QUICK:
+            exchange.route = route_of(
+                <str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"]
+            )
+        duration = monotonic_ns() - exchange.called_ns
+        if duration < QUICK:
             learn_quick(&self.routes, exchange.route)
+        elif verdict and not parted:
+            learn_slow(&self.routes, exchange.route, verdict == WAS_BUSY)
+        elif not thread.lost and duration > LONG:
+            learn_slow(&self.routes, exchange.route, True)      # it kept the baton, so it was not blocked
         return 0
 
     cdef int _finish(self, Connection connection, Exchange exchange) except -1:
@@ -296,53 +310,49 @@ cdef class Pool(Sockets):
         exchange.answer("503 Service Unavailable", "The server is busy. Try again shortly.", [("Retry-After", "1")])
         return self._finish(exchange.connection, exchange)
 
-    cdef Exchange _next_queued(self):
-        """A request that may run now, or None."""
-        if self.active >= self.limit:
-            return None
-        if self.queue:
-            return <Exchange>self.queue.popleft()
-        if self.lane and load_int(&self.baton.computing) <= 0:
-            return <Exchange>self.lane.popleft()
-        return None
+    cdef bint _has_runnable(self) noexcept:
+        """A queued request may run now."""
+        return self.active < self.limit and (
+            len(self.queue) > 0 or (len(self.lane) > 0 and load_int(&self.baton.computing) <= 0)
+        )
 
-    cdef bint _run_queued(self, PoolThread thread) except -1:
-        """The leader takes a queued request. False when none may run now."""
-        cdef Exchange exchange = self._next_queued()
-        if exchange is None:
-            return False
-        self._run_taken(thread, exchange)
-        if thread.lost:
-            self._work_on(thread)
-        return True
-
-    cdef int _run_taken(self, PoolThread thread, Exchange exchange) except -1:
-        cdef Connection connection = exchange.connection
+    cdef int _run_queued(self, PoolThread thread) except -1:
+        """Runs the next request that waits; only if `_has_runnable`."""
+        cdef Exchange exchange
+        cdef Connection connection
+        cdef bint computing = not self.queue
+        exchange = <Exchange>(self.lane.popleft() if computing else self.queue.popleft())
+        connection = exchange.connection
         if connection.state != QUEUED:
             return 0
-        if self.routes.scored:
-            exchange.route = route_of(<str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"])
-            if is_slow(&self.routes, exchange.route) and not self._part(thread, exchange.route):
-                self.lane.append(exchange)
-                return 0
+        if thread.lost and computing:
+            # The thread runs beside a leader, which must not start a second computing call: as if the watchdog had said so.
+            self.baton.seats[thread.seat].verdict = WAS_BUSY
+            add_int(&self.baton.computing, 1)
+        elif not computing and self.routes.scored:
+            exchange.route = route_of(
+                <str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"]
+            )
+            if blocks(&self.routes, exchange.route):
+                self._part(thread)
+        if not thread.lost:
+            self._flush_held()
         self._call(thread, connection, exchange)
         return 0 if exchange.abandoned else self._settle(thread, connection, True)
 
     cdef int _work_on(self, PoolThread thread) except -1:
         """A thread that has lost the baton takes queued requests before it parks."""
-        cdef Exchange exchange
-        while not self.finished:
-            exchange = self._next_queued()
-            if exchange is None:
-                return 0
-            self._run_taken(thread, exchange)
+        while not self.finished and self._has_runnable():
+            self._run_queued(thread)
         return 0
 
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         cdef pollfd wanted
         cdef int found, timeout = <int>(self.queues[SEND].duration_ns // MILLISECOND)
-        if not thread.lost and baton_pass(self.baton, thread.ticket):
-            thread.lost = True
+        if not thread.lost:
+            self._flush_held()
+            if baton_pass(self.baton, thread.ticket):
+                thread.lost = True
         wanted.fd = connection.fd
         wanted.events = POLLOUT
         while (

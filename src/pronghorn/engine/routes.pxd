@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t
 
 cdef enum:
     ROUTES = 1024
-    SLOW = 8            # from this score on the baton is passed before the call
+    SLOW = 8            # from this score on a route is treated as what it was
     HIGHEST = 16
     LOSS = 4            # a call that lost the baton; a quick call takes one back
 
@@ -34,8 +34,8 @@ cdef inline int route_of(str method, str path):
     return <int>((hash ^ (hash >> 15)) & (ROUTES - 1))
 
 
-cdef inline bint is_slow(const Routes* routes, int route) noexcept nogil:
-    return routes.blocks[route] >= SLOW or routes.computes[route] >= SLOW
+cdef inline bint blocks(const Routes* routes, int route) noexcept nogil:
+    return routes.blocks[route] >= SLOW and routes.blocks[route] > routes.computes[route]
 
 
 cdef inline bint computes(const Routes* routes, int route) noexcept nogil:
