@@ -13,7 +13,7 @@ DEADLINE = 10.0
 
 @dataclass(frozen=True)
 class Response:
-    """One response as read from the wire: the body is decoded, `headers` have lower-case names, repeated ones joined."""
+    """One response as read from the wire: the body decoded, `headers` with lower-case names, repeated ones joined."""
 
     status: int
     reason: str

@@ -17,9 +17,9 @@ STANDARD = "-"
 class Sink:
     """One log file, pipe or terminal, written to in whole lines.
 
-    `target` is a path (a relative one as of now), or `-` for the standard descriptor `standard` (1 or 2). Raises OSError
-    when a path cannot be opened: the one moment at which somebody can still repair it. Later troubles are counted in
-    `lost`.
+    `target` is a path (a relative one as of now), or `-` for the standard descriptor `standard` (1 or 2). Raises
+    OSError when a path cannot be opened: the one moment at which somebody can still repair it. Later troubles are
+    counted in `lost`.
     """
 
     def __init__(self, target: str, standard: int) -> None:
