@@ -69,7 +69,8 @@ cdef enum:
     LINGER_BYTES = 64 * 1024        # thrown away at most while lingering
     LONG_BATCH = 2 * MILLISECOND    # after a batch that took this long the calls of the next one are timed
     WORTH_HOLDING = 40 * 1000       # ns a request: below, a peer hardly falls asleep between two responses
-    HOLD = 500 * 1000               # ns a response is kept back at most
+    HOLD = 1 * MILLISECOND          # a response is kept back at most
+    FLUSH_LOG = 50 * MILLISECOND    # and a line of the access log: a write for each would cost more than all the rest of it
 
 
 @cython.final
@@ -239,6 +240,9 @@ cdef class Engine(Pool):
         self.timing = self.now - began > LONG_BATCH
         self.holding = self.batch_size > 1 and self.now - began > <uint64_t>self.batch_size * WORTH_HOLDING
         self._expire(thread)
+        if self.unflushed_ns and self.now >= self.unflushed_ns + FLUSH_LOG:
+            self.recorder.flush()
+            self.unflushed_ns = 0
         if self.timeout_ns and self.now >= self.overdue_check_ns:
             self._check_overdue(thread)
         if self.stopping or self.draining:
@@ -252,8 +256,6 @@ cdef class Engine(Pool):
         # call.
         count = epoll_wait(self.epoll, self.batch, BATCH, 0)
         if count == 0 and not self.returned and not self._has_runnable():
-            if self.recorder is not None:
-                self.recorder.flush()
             timeout = self._wait_ms()
             self.waiting = True
             with nogil:
@@ -281,6 +283,8 @@ cdef class Engine(Pool):
                 wakes = min(wakes, (<Connection>self.queues[kind].first).deadline_ns)
         if self.resume_ns and not self.accepting:
             wakes = min(wakes, self.resume_ns)
+        if self.unflushed_ns:
+            wakes = min(wakes, self.unflushed_ns + FLUSH_LOG)
         if self.queue:
             wakes = min(wakes, (<Exchange>self.queue[0]).queued_ns + self.queue_ns)
         if self.lane:
@@ -552,7 +556,11 @@ cdef class Engine(Pool):
         if (
             thread.lost
             and self.waiting
-            and (connection.deadline_ns < self.wakes_ns or (resume and connection.received.size))
+            and (
+                connection.deadline_ns < self.wakes_ns
+                or (resume and connection.received.size)
+                or (self.unflushed_ns and self.unflushed_ns + FLUSH_LOG < self.wakes_ns)
+            )
         ):
             self._wake()
         return 0

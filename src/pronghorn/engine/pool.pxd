@@ -22,6 +22,7 @@ cdef class Pool(Sockets):
     cdef uint32_t queue_limit
     cdef uint64_t queue_ns
     cdef Recorder recorder
+    cdef uint64_t unflushed_ns      # when the first record was made that is not written yet; 0: none
     cdef uint64_t requests
     cdef uint64_t recycle_after
     cdef readonly bint wants_recycling

@@ -262,8 +262,10 @@ cdef class Pool(Sockets):
 
     cdef int _record(self, Connection connection, Exchange exchange) except -1:
         cdef uint64_t now = monotonic_ns()
+        if self.unflushed_ns == 0:
+            self.unflushed_ns = now
         self.recorder.record(
-            connection.address, exchange.environ, exchange.status, exchange.headers, exchange.sent,
+            connection.address, exchange.environ or None, exchange.status, exchange.headers, exchange.sent,
             exchange.began, now - exchange.began_ns,
         )
         return 0
@@ -282,10 +284,9 @@ cdef class Pool(Sockets):
         connection.state = READING
         release(&connection.received)
         if self.recorder is not None:
-            self.recorder.record(
-                connection.address, None, exchange.status, exchange.headers, exchange.sent,
-                clock_ns(CLOCK_REALTIME) / 1e9, 0,
-            )
+            exchange.began_ns = monotonic_ns()
+            exchange.began = clock_ns(CLOCK_REALTIME) / 1e9
+            self._record(connection, exchange)
         return 0
 
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1:
