@@ -124,7 +124,7 @@ cdef class WSGIExchange(Exchange):
     def write(self, data):
         """The imperative way to send a body: PEP 3333, "The write() Callable".
 
-        Raises BrokenPipeError once the peer is gone: an application that writes for ever would otherwise never hear of it.
+        Raises BrokenPipeError once the peer is gone: an application that writes for ever would never hear of it.
         """
         if self.ended or self.abandoned:
             raise RuntimeError("write() was called after the end of the response")

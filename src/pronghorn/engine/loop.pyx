@@ -18,19 +18,16 @@ import threading
 import time
 
 cimport cython
-from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free
+from libc.errno cimport errno
+from libc.stdint cimport uint32_t, uint64_t
 
 from pronghorn.engine.baton cimport baton_dismiss, baton_stop, baton_watch
 from pronghorn.engine.connection cimport (
     BODY,
-    CLOSED,
     DEADLINES,
     HEAD,
     IDLE,
     LINGER,
-    LINGERING,
     QUEUED,
     READING,
     READING_BODY,
@@ -55,26 +52,22 @@ from pronghorn.engine.linux cimport (
     eventfd_read,
     eventfd_write,
 )
-from pronghorn.engine.pool cimport Pool
-from pronghorn.engine.posix cimport CLOCK_REALTIME, clock_ns, close, monotonic_ns, recv
-from pronghorn.engine.sockets cimport INCOMING, LISTENER, MILLISECOND, SECOND, WAKE
-from pronghorn.wire.buffer cimport append, discard_front, release
-from pronghorn.wire.faults cimport LATE_REQUEST, NO_STORAGE
-from pronghorn.wire.framing cimport PIECE, ChunkLimits, decode_chunked
-from pronghorn.wire.http1 cimport DONE, MORE
-from pronghorn.wire.response cimport append_text, render_date
+from pronghorn.engine.intake cimport Intake
+from pronghorn.engine.posix cimport CLOCK_REALTIME, clock_ns, close, monotonic_ns
+from pronghorn.engine.sockets cimport LISTENER, MILLISECOND, SECOND, WAKE
+from pronghorn.wire.faults cimport LATE_REQUEST
+from pronghorn.wire.response cimport render_date
 
 cdef enum:
     BATCH = 64                      # events a turn
-    LINGER_BYTES = 64 * 1024        # thrown away at most while lingering
     LONG_BATCH = 2 * MILLISECOND    # after a batch that took this long the calls of the next one are timed
     WORTH_HOLDING = 40 * 1000       # ns a request: below, a peer hardly falls asleep between two responses
     HOLD = 1 * MILLISECOND          # a response is kept back at most
-    FLUSH_LOG = 50 * MILLISECOND    # and a line of the access log: a write for each would cost more than all the rest of it
+    FLUSH_LOG = 50 * MILLISECOND    # and a line of the access log: a write for each would cost more than the line
 
 
 @cython.final
-cdef class Engine(Pool):
+cdef class Engine(Intake):
     """One worker's server: `start` it after the fork, `drain` or `stop` it, wait for `fileno()` to become readable.
 
     `handler` answers the requests; `listeners` are bound, listening, non-blocking sockets, which the engine owns from
@@ -96,15 +89,12 @@ cdef class Engine(Pool):
     cdef uint64_t wakes_ns          # and this is when it will look at the clock again
     cdef bint stopping
     cdef bint drain_seen
-    cdef size_t body_memory
-    cdef object spool_dir
-    cdef ChunkLimits chunk_limits
 
     def __cinit__(self, *args, **kwargs):
         self.wake_fd = -1
 
     def __init__(self, Handler handler, listeners, options, *, access=None, slot=None, log=None, recycle_after=0):
-        Pool.__init__(self, listeners, slot, options, access, recycle_after)
+        Intake.__init__(self, listeners, slot, options, access, recycle_after)
         self.handler = handler
         self.log = log or logging.getLogger("pronghorn.error")
         self._state = "new"
@@ -119,14 +109,8 @@ cdef class Engine(Pool):
 
     def _take_options(self, options):
         self.connection_limit = options.worker_connections
-        self.body_memory = options.body_memory
-        self.spool_dir = options.spool_dir
         self.high_water = options.send_buffer
         self.persistent = options.keepalive > 0
-        self.chunk_limits.body = options.limit_request_body
-        self.chunk_limits.field_line = options.limit_request_field_size
-        self.chunk_limits.fields = options.limit_request_fields
-        self.chunk_limits.section = options.limit_request_head
         for kind, seconds in (
             (IDLE, options.keepalive),
             (HEAD, options.header_timeout),
@@ -318,29 +302,6 @@ cdef class Engine(Pool):
             self._read(thread, connection)
         return 0
 
-    cdef int _read(self, PoolThread thread, Connection connection) except -1:
-        cdef ssize_t size = recv(connection.fd, thread.incoming, INCOMING, 0)
-        if size < 0:
-            if errno != EAGAIN and errno != EINTR:
-                self._drop(connection)
-            return 0
-        if size == 0 or connection.state == LINGERING:
-            connection.lingered += <uint64_t>size
-            if size == 0 or connection.lingered > LINGER_BYTES:
-                self._drop(connection)
-            return 0
-        if connection.received.size == 0:
-            return self._feed(thread, connection, thread.incoming, <uint32_t>size)
-        if append(&connection.received, thread.incoming, <size_t>size) < 0:
-            raise MemoryError
-        return self._feed(thread, connection, <uint8_t*>connection.received.data, <uint32_t>connection.received.size)
-
-    cdef int _resume(self, PoolThread thread, Connection connection) except -1:
-        """Goes on with what a connection has received already."""
-        if connection.state != READING:
-            return 0
-        return self._feed(thread, connection, <uint8_t*>connection.received.data, <uint32_t>connection.received.size)
-
     cdef int _send_more(self, PoolThread thread, Connection connection) except -1:
         cdef int result = connection.drain()
         if result < 0:
@@ -351,115 +312,6 @@ cdef class Engine(Pool):
             connection.state = READING
             self._settle(thread, connection, True)
         return 0
-
-    cdef int _feed(self, PoolThread thread, Connection connection, const uint8_t* data, uint32_t size) except -1:
-        """Reads requests from `data`, which is the thread's own or connection.received, and runs them in order."""
-        cdef uint32_t at = 0, used = 0
-        cdef int result
-        cdef Exchange exchange
-        thread.connection = connection
-        while True:
-            if connection.state == READING_BODY:
-                exchange = <Exchange>connection.exchange
-            elif at == size or connection.closing or connection.outbox is not None:
-                break
-            else:
-                result = self._read_head(connection, data + at, size - at)
-                if result == MORE:
-                    break
-                if result < 0:
-                    at = size
-                    self._refuse(thread, connection, result)
-                    break
-                exchange = self.handler.exchange
-                self.handler.exchange = None
-                exchange.thread = thread
-                at += self.handler.used
-            result = self._take_body(exchange, data + at, size - at, &used)
-            at += used
-            if result == MORE:
-                connection.exchange = exchange
-                if (
-                    exchange.expects_continue
-                    and connection.state != READING_BODY
-                    and at == size
-                    and exchange.body.size == 0
-                ):
-                    append_text(&thread.out, b"HTTP/1.1 100 Continue\r\n\r\n")
-                connection.state = READING_BODY
-                break
-            connection.state = READING
-            if result < 0:
-                exchange.body.dispose()
-                connection.exchange = None
-                at = size
-                self._refuse(thread, connection, result)
-                break
-            self._serve(thread, connection, exchange)
-            if exchange.abandoned:
-                self._work_on(thread)
-                return 0
-            if thread.lost or connection.state != READING:
-                break
-        self._keep(connection, data, at, size)
-        self._settle(thread, connection, thread.lost)
-        if thread.lost:
-            self._work_on(thread)
-        return 0
-
-    cdef int _read_head(self, Connection connection, const uint8_t* data, uint32_t size) except? -9999:
-        cdef int result = self.handler.read_head(self, connection, data, size)
-        if result != MORE and connection.partial != NULL:
-            free(connection.partial)
-            connection.partial = NULL
-        return result
-
-    cdef int _take_body(self, Exchange exchange, const uint8_t* data, uint32_t size, uint32_t* used) except? -9999:
-        """Takes body bytes from `data`. DONE: the body is complete; MORE: all of `data` was used; or a fault."""
-        cdef const uint8_t* piece
-        cdef size_t length, step
-        cdef uint32_t at = 0
-        cdef int result = DONE
-        used[0] = 0
-        try:
-            if exchange.has_chunks:
-                while True:
-                    result = decode_chunked(
-                        &exchange.chunked, &self.chunk_limits, data + at, size - at, &step, &piece, &length
-                    )
-                    at += <uint32_t>step
-                    if result != PIECE:
-                        break
-                    exchange.body.collect(piece, length, self.body_memory, self.spool_dir)
-            elif exchange.body_left:
-                at = <uint32_t>min(<uint64_t>size, exchange.body_left)
-                if at:
-                    exchange.body.collect(data, at, self.body_memory, self.spool_dir)
-                    exchange.body_left -= at
-                result = DONE if exchange.body_left == 0 else MORE
-            if result == DONE and exchange.body is not None:
-                exchange.body.rewind()
-                if exchange.has_chunks:
-                    # RFC 9112 section 7.1.3: once decoded, the length is known and the coding gone.
-                    exchange.environ["CONTENT_LENGTH"] = str(exchange.body.size)
-                    exchange.environ.pop("HTTP_TRANSFER_ENCODING", None)
-        except OSError as problem:
-            self.log.error("Cannot spool a request body: %s", problem)
-            return NO_STORAGE
-        used[0] = at
-        return result
-
-    cdef void _keep(self, Connection connection, const uint8_t* data, uint32_t at, uint32_t size) noexcept:
-        """Keeps what was received and not used; an idle connection holds no memory for it."""
-        if connection.closing or connection.state == CLOSED:
-            connection.lingering = connection.lingering or at < size
-            at = size
-        if at == size:
-            release(&connection.received)
-        elif data == <const uint8_t*>connection.received.data:
-            discard_front(&connection.received, at)
-        elif append(&connection.received, data + at, size - at) < 0:
-            connection.broken = True
 
     cdef bint _hold(self, PoolThread thread, Connection connection) except -1:
         """Keeps a small response back for a moment when more requests of the batch wait. False: this one must not wait.
@@ -568,7 +420,6 @@ cdef class Engine(Pool):
     cdef int _expire(self, PoolThread thread) except -1:
         cdef int kind
         cdef Connection connection
-        cdef Exchange exchange
         for kind in range(1, DEADLINES):
             while self.queues[kind].first != NULL:
                 connection = <Connection>self.queues[kind].first

@@ -38,7 +38,7 @@ from pronghorn.engine.posix cimport (
     poll,
     pollfd,
 )
-from pronghorn.engine.routes cimport Routes, blocks, computes, learn_quick, learn_slow, route_of
+from pronghorn.engine.routes cimport blocks, computes, learn_quick, learn_slow, route_of
 from pronghorn.engine.sockets cimport INCOMING, MILLISECOND, SECOND
 from pronghorn.wire.buffer cimport release
 
@@ -327,7 +327,7 @@ cdef class Pool(Sockets):
         if connection.state != QUEUED:
             return 0
         if thread.lost and computing:
-            # The thread runs beside a leader, which must not start a second computing call: as if the watchdog had said so.
+            # It runs beside a leader, which must not start a second computing call: as if the watchdog had said so.
             self.baton.seats[thread.seat].verdict = WAS_BUSY
             add_int(&self.baton.computing, 1)
         elif not computing and self.routes.scored:
