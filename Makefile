@@ -32,11 +32,12 @@ demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
 test: build  ## the test suite
 	$(BIN)/python -m pytest -n 2 tests
 
+# cython-lint looks for pycodestyle on the PATH.
 lint: build  ## style, formatting, which room may import which
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports --no-logo
-	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/pronghorn  # it looks for pycodestyle on the PATH
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/pronghorn
 
 types: build  ## mypy --strict, and the stubs of the native modules against the modules
 	$(BIN)/mypy
