@@ -3,23 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from pronghorn.errors import RequestTimeout
 from pronghorn.testing import serve, serve_engine
 from tests.engine.test_connections import listener, url_of
+from tests.support.apps import Environ, StartResponse, hello
 from tests.support.raw import Client, wait_for
-
-StartResponse = Callable[..., Any]
-Environ = dict[str, Any]
-
-
-def hello(environ: Environ, start_response: StartResponse) -> list[bytes]:
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"hello"]
 
 
 def test_a_late_request_gets_504_its_stack_is_logged_and_its_thread_comes_back(
