@@ -303,7 +303,7 @@ def test_max_requests_replaces_a_worker_without_losing_a_request(start):
         return text.split()[0] != str(first)
 
     wait_for(answered_by_another, "an answer of the replacement")
-    command.said("asks to be replaced: max_requests reached")
+    command.said(r"asks to be replaced: it has answered 5 requests \(setting `max_requests`\)")
     wait_for(lambda: not alive(first), "the old worker to leave")
 
 

@@ -114,7 +114,7 @@ def _step(serving: Serving, watch: Watch) -> None:
             _stop(serving, watch)
     if engine.wants_recycling and not watch.tired and watch.mode is Mode.SERVING:
         watch.tired = True
-        report.send(serving.report_to, report.Tired("max_requests reached"))
+        report.send(serving.report_to, report.Tired(serving.engine.recycling_reason or ""))
     if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
         log.warning("Worker %d did not finish its requests in time: they are cut off", os.getpid())
         _stop(serving, watch)
