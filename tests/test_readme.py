@@ -8,6 +8,7 @@ demo` is asked too, and the command it would run is then run.
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import OURS, PATIENCE, Server
-from tests.support.raw import Client, wait_for
+from tests.support.process import OURS, Server
+from tests.support.raw import Client
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -68,32 +69,10 @@ def surroundings(extra: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PYTHONDONTWRITEBYTECODE": "1"} | extra
 
 
-class Command(Server):
+def serving(words: Sequence[str], folder: Path) -> Server:
     """A command of the README as a server process."""
-
-    def __init__(self, logs: Path, words: Sequence[str], cwd: Path) -> None:
-        command, environ = in_a_test(words)
-        self.errors, self.output = logs / "stderr.txt", logs / "stdout.txt"
-        with self.errors.open("wb") as errors, self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=surroundings(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,
-            )
-
-    @property
-    def url(self) -> str:
-        """Where it can be reached: a server on every address is on this one too."""
-        return super().url.replace("0.0.0.0", "127.0.0.1")
-
-    def stopped(self) -> int:
-        """TERM; the exit status."""
-        self.process.terminate()
-        return self.process.wait(PATIENCE)
+    command, environ = in_a_test(words)
+    return Server(folder, command=command, bind=(), **environ)
 
 
 def run(words: Sequence[str], cwd: Path) -> str:
@@ -122,9 +101,9 @@ def test_every_line_is_run_below():
 
 @pytest.mark.parametrize("line", SERVERS)
 def test_serving(folder, line):
-    with Command(folder, COMMANDS[line], folder) as server, Client(server.url) as client:
+    with serving(COMMANDS[line], folder) as server, Client(server.url) as client:
         assert client.get().body == b"Hello\n"
-        assert server.stopped() == 0
+        assert server.stop() == 0
 
 
 @pytest.mark.parametrize("line", CHECKS)
@@ -134,15 +113,15 @@ def test_asking(folder, line):
 
 
 def test_reloading_and_stopping(folder):
-    with Command(folder, ["pronghorn", "--workers", "1", "--pid", "run.pid", "app:app"], folder) as server:
+    with serving(["pronghorn", "--workers", "1", "--pid", "run.pid", "app:app"], folder) as server:
         server.said("is ready")
         reload, stop = KILLS
         run(["sh", "-c", reload], folder)
-        wait_for(lambda: server.errors.read_text().count("is ready") == 2, "a new worker", PATIENCE)
+        server.ready(2)
         with Client(server.url) as client:
             assert client.get().body == b"Hello\n"
         run(["sh", "-c", stop], folder)
-        assert server.process.wait(PATIENCE) == 0
+        assert server.wait() == 0
 
 
 def test_the_settings_file(folder):
@@ -152,9 +131,9 @@ def test_the_settings_file(folder):
 
 def test_the_server_program(folder):
     (folder / "serve.py").write_text(FILES["serve.py"].replace(":8000", ":0"))
-    with Command(folder, ["python", "serve.py"], folder) as server, Client(server.url) as client:
+    with serving(["python", "serve.py"], folder) as server, Client(server.url) as client:
         assert client.get().body == b"Hello\n"
-        assert server.stopped() == 0
+        assert server.stop() == 0
 
 
 def test_the_test_program(folder):
@@ -165,10 +144,11 @@ def test_the_test_program(folder):
 def test_make_demo(tmp_path):
     recipe = run(["make", "--dry-run", "demo"], ROOT).splitlines()[-1]
     assert recipe == "cd examples && ../.venv/bin/pronghorn fake_insurance_api:app"
-    with Command(tmp_path, ["pronghorn", recipe.split()[-1]], ROOT / "examples") as server:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    with serving(["pronghorn", recipe.split()[-1]], tmp_path / "examples") as server:
         with Client(server.url) as client:
             assert b"<form" in client.get().body
-        assert server.stopped() == 0
+        assert server.stop() == 0
 
 
 def test_make_test():
