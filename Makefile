@@ -8,7 +8,7 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs build bench clean
+.PHONY: help demo test test-asan lint types docs build bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,28 @@ demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
 
 test: build  ## the test suite
 	$(BIN)/python -m pytest -n 2 tests
+
+# A copy of the sources is built with AddressSanitizer and UBSan in build/asan and shadows the package by PYTHONPATH, so
+# the normal build stays as it is. The interpreter is not instrumented: the run-times are preloaded, it allocates by
+# malloc so that they see its objects, and what it never frees is no leak of ours.
+ASAN := build/asan
+ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
+
+$(ASAN)/.built: $(VENV)/.installed $(NATIVE)
+	rm -rf $(ASAN)
+	mkdir -p $(ASAN)
+	cp -r setup.py pyproject.toml src $(ASAN)
+	find $(ASAN)/src \( -name '*.so' -o -name '*.c' \) -delete
+	cd $(ASAN) && CFLAGS='-fsanitize=address,undefined -fno-omit-frame-pointer -O1 -g' \
+		$(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace --force
+	touch $@
+
+test-asan: build $(ASAN)/.built  ## the tests of the native core under AddressSanitizer and UBSan
+	rm -rf $(ASAN)/tests && cp -r tests $(ASAN)
+	find src -name '*.py' -exec cp --parents {} $(ASAN) \;
+	cd $(ASAN) && LD_PRELOAD=$(ASAN_RUNTIME) PYTHONPATH=src PYTHONMALLOC=malloc \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+		$(CURDIR)/$(BIN)/python -m pytest -p no:cacheprovider tests/engine tests/wsgi tests/protocol
 
 # cython-lint looks for pycodestyle on the PATH.
 lint: build  ## style, formatting, which room may import which

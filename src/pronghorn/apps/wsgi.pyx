@@ -4,6 +4,7 @@
 to the exchange. Neither knows about sockets or threads.
 """
 
+import io
 import ipaddress
 
 cimport cython
@@ -19,7 +20,7 @@ from libc.string cimport memset
 from pronghorn.apps.headers cimport header_key, is_forwarding
 from pronghorn.apps.section cimport Section, SectionCache
 from pronghorn.engine.connection cimport Connection
-from pronghorn.engine.exchange cimport Exchange, Handler, Host
+from pronghorn.engine.exchange cimport Exchange, Handler, Host, stop_if_forked
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     S_ISREG,
@@ -330,6 +331,8 @@ cdef class WSGI(Handler):
         cdef str target = text_of(data, &head.target)
         cdef int size
         exchange.environ = environ
+        exchange.method = method
+        exchange.target = target
         exchange.connection = connection
         exchange.host = host
         if method is not GET:
@@ -351,6 +354,7 @@ cdef class WSGI(Handler):
             PyDict_SetItem(environ, PATH, "/")      # RFC 9110 section 4.2.3: an empty path of an http URI is `/`
         if head.query.length:
             PyDict_SetItem(environ, QUERY, text_of(data, &head.query))
+        exchange.path = <str>environ[PATH]
         PyDict_SetItem(environ, ADDRESS, connection.address)
         PyDict_SetItem(environ, PORT, connection.port)
         if head.version == 10:
@@ -405,17 +409,20 @@ cdef class WSGI(Handler):
                         close()
             call.end()
         except BaseException:
+            call.leave()
+            stop_if_forked()
             self._report(call)
             call.fail()
         return 0
 
     cdef object _report(self, WSGIExchange call):
         """The application has raised. If that is because its peer left, nobody needs to hear of it."""
-        method, target = call.environ.get(METHOD), call.environ.get(RAW)
         if call.connection.broken:
-            call.host.log.debug("%s %s: the peer left before the end of the response", method, target, exc_info=True)
+            call.host.log.debug(
+                "%s %s: the peer left before the end of the response", call.method, call.target, exc_info=True
+            )
         else:
-            call.host.log.error("Error handling request %s %s", method, target, exc_info=True)
+            call.host.log.error("Error handling request %s %s", call.method, call.target, exc_info=True)
 
     cdef int _answer_asterisk(self, WSGIExchange call) except -1:
         """OPTIONS * asks about the server, not about the application (RFC 9110 section 9.3.7)."""
@@ -460,7 +467,7 @@ cdef class WSGI(Handler):
             # with what else is ready for this peer.
             if call.sent != call.verdict.content_length:
                 call.flush()
-            if call.connection.broken or call.abandoned:
+            if call.is_told():
                 return 0
         require_start(call)
         return 0
@@ -471,11 +478,13 @@ cdef class WSGI(Handler):
         cdef int fd
         cdef long offset
         try:
+            plain = type(getattr(wrapper.filelike, "raw", wrapper.filelike)) is io.FileIO   # not gzip and its like
             fd = wrapper.filelike.fileno()
             offset = wrapper.filelike.tell()
         except (AttributeError, OSError, TypeError, ValueError):
             return False
-        if fstat(fd, &facts) < 0 or not S_ISREG(facts.st_mode):
+        # What /proc and /sys show has no blocks and no true size.
+        if not plain or fstat(fd, &facts) < 0 or not S_ISREG(facts.st_mode) or facts.st_blocks == 0:
             return False
         require_start(call)
         cdef int64_t size = max(facts.st_size - offset, 0)

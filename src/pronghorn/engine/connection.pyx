@@ -106,6 +106,7 @@ cdef class Connection:
                 self.outbox_start = 0
         if result < 0:
             self.broken = True
+            self.reset_on_close()       # the peer must not take what it has for the whole
             self.forget_outbox()
         elif done == count:
             self.forget_outbox()

@@ -44,6 +44,9 @@ cdef class Exchange:
     cdef Host host
     cdef PoolThread thread
     cdef readonly dict environ
+    cdef str method                 # for the log and the route table: what stands in `environ` is the application's
+    cdef str path
+    cdef str target
     cdef Body body
     # the request
     cdef bint is_head
@@ -67,6 +70,8 @@ cdef class Exchange:
     cdef bint bodyless              # HEAD, 204, 205, 304: what the application yields is dropped
     cdef bint sends_chunks
     cdef bint warned
+    cdef bint leaving               # the application has returned or raised: too late to interrupt it
+    cdef bint interrupted           # RequestTimeout was raised in its thread
     cdef bint abandoned             # its deadline passed and it was answered: what the application says goes nowhere
     cdef Verdict verdict
     cdef str status
@@ -81,6 +86,10 @@ cdef class Exchange:
     cdef int end(self) except -1
     cdef int fail(self) except -1
     cdef int cut(self) except -1
+    # The application has returned or raised: nothing will be raised in its thread any more.
+    cdef void leave(self) noexcept
+    # Nothing that it may still send would reach the peer.
+    cdef bint is_told(self) noexcept
     cdef int answer(self, str status, str text, list headers) except -1
     cdef int _put(self, bytes data, size_t size) except -1
     cdef object warn(self, text, value)
@@ -98,6 +107,12 @@ cdef class Handler:
     cdef int welcome(self, Connection connection) except -1
     # Calls the application and sends its response. Never raises for the application's faults.
     cdef int run(self, Exchange exchange) except -1
+
+# Forks of the application: an engine that starts was forked on purpose, and forgets them; a child that comes back out of the
+# application ends; a socket that a child may hold too is shut down before it is closed.
+cdef void forget_forks() noexcept
+cdef bint may_be_shared() noexcept
+cdef void stop_if_forked() noexcept
 
 # Sends what stands in thread.out to its connection; the rest waits in the connection's outbox.
 cdef int flush_out(PoolThread thread, Connection connection) except -1

@@ -4,8 +4,11 @@ The framing of a response is decided once, in `send_head`, from RFC 9112 section
 length that is known is said; an HTTP/1.1 peer gets chunks; an HTTP/1.0 peer reads until the close.
 """
 
+import os
+
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
@@ -14,6 +17,9 @@ from libc.stdlib cimport free, malloc
 from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
 from pronghorn.wire.buffer cimport append, discard_front, release
 from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
+
+cdef extern from "Python.h":
+    int PyThreadState_SetAsyncExc(unsigned long ident, PyObject* exception)
 
 cdef enum:
     SMALL_BODY = 16 * 1024      # copying this much costs less than a second piece in writev
@@ -53,11 +59,44 @@ cdef class Handler:
         raise NotImplementedError
 
 
+cdef int forked = 0         # this process is a child that the application forked
+cdef int has_forked = 0     # the application has forked, and a child may hold copies of our sockets
+
+
+def _note_child():
+    global forked
+    forked = 1
+
+
+def _note_parent():
+    global has_forked
+    has_forked = 1
+
+
+cdef void forget_forks() noexcept:
+    global forked, has_forked
+    forked = has_forked = 0
+
+
+cdef bint may_be_shared() noexcept:
+    return has_forked
+
+
+cdef void stop_if_forked() noexcept:
+    """A child that the application forked and that came back out of it: it must never answer for its parent."""
+    if forked:
+        os._exit(0)
+
+
+os.register_at_fork(after_in_child=_note_child, after_in_parent=_note_parent)
+
+
 cdef int flush_out(PoolThread thread, Connection connection) except -1:
     cdef size_t done = 0
     cdef ssize_t sent
     if thread.out.size == 0:
         return 0
+    stop_if_forked()
     if not connection.broken and connection.outbox is None:
         while done < thread.out.size:
             sent = send(connection.fd, thread.out.data + done, thread.out.size - done, MSG_NOSIGNAL)
@@ -79,8 +118,7 @@ cdef class Exchange:
 
     def __repr__(self):
         where = "ended" if self.ended else "answering" if self.head_sent else "waiting for the application"
-        request = f"{self.environ.get('REQUEST_METHOD')} {self.environ.get('RAW_URI')}"
-        return f"<Exchange {request} {where} on {self.connection!r}>"
+        return f"<Exchange {self.method} {self.target} {where} on {self.connection!r}>"
 
     cdef int begin(self, str status, list headers) except -1:
         """Takes status and headers; renders them now, so that the application hears of mistakes while it can act."""
@@ -252,9 +290,24 @@ cdef class Exchange:
 
     cdef int cut(self) except -1:
         """Before a close in the middle of a response: where its end would look like that of the body, a reset."""
-        if not self.sends_chunks and self.verdict.content_length < 0:
+        if self.http10 and not self.sends_chunks and self.verdict.content_length < 0:
             self.connection.reset_on_close()
+            self.connection.broken = True
         return 0
+
+    cdef void leave(self) noexcept:
+        self.leaving = True
+        if self.interrupted:
+            # If the exception has not been raised yet it must not hit the next request of this thread.
+            PyThreadState_SetAsyncExc(<unsigned long>self.thread.ident, NULL)
+
+    cdef bint is_told(self) noexcept:
+        return (
+            self.bodyless
+            or self.connection.broken
+            or self.abandoned
+            or (self.verdict.content_length >= 0 and self.warned and self.sent >= self.verdict.content_length)
+        )
 
     cdef int answer(self, str status, str text, list headers) except -1:
         """A whole plain-text response of the server's own."""
@@ -268,6 +321,4 @@ cdef class Exchange:
         """Once a request, to the error log."""
         if not self.warned:
             self.warned = True
-            self.host.log.warning(
-                "%s %s: " + text, self.environ.get("REQUEST_METHOD"), self.environ.get("RAW_URI"), value
-            )
+            self.host.log.warning("%s %s: " + text, self.method, self.target, value)

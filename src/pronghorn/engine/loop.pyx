@@ -38,7 +38,7 @@ from pronghorn.engine.connection cimport (
     arm,
     disarm,
 )
-from pronghorn.engine.exchange cimport Exchange, Handler, PoolThread, flush_out
+from pronghorn.engine.exchange cimport Exchange, Handler, PoolThread, flush_out, forget_forks
 from pronghorn.engine.linux cimport (
     EFD_CLOEXEC,
     EFD_NONBLOCK,
@@ -165,6 +165,7 @@ cdef class Engine(Intake):
 
     def start(self):
         """Starts the loop on threads of its own. Raises OSError when the system refuses a thread."""
+        forget_forks()
         render_date(<long>time.time())
         self.now = monotonic_ns()
         self._set_accepting(True)
@@ -314,7 +315,8 @@ cdef class Engine(Intake):
         elif result > 0:
             arm(connection, SEND, self.queues, self.now)
         else:
-            connection.state = READING
+            # An exchange is that of a request whose body is still to come.
+            connection.state = READING if connection.exchange is None else READING_BODY
             self._settle(thread, connection, True)
         return 0
 
@@ -385,10 +387,9 @@ cdef class Engine(Intake):
         if connection.state == QUEUED:
             return 0
         if connection.outbox is not None:
-            if connection.state == READING:
-                connection.state = SENDING
-                self._set_interest(connection, EPOLLOUT)
-                arm(connection, SEND, self.queues, now)
+            connection.state = SENDING
+            self._set_interest(connection, EPOLLOUT)
+            arm(connection, SEND, self.queues, now)
         elif connection.closing:
             self._part_from(connection)
             return 0

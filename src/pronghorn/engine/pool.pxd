@@ -15,6 +15,7 @@ cdef class Pool(Sockets):
     cdef list threads
     cdef int limit                  # threads that may be inside the application
     cdef int active                 # threads that are
+    cdef uint64_t spare_again_ns    # when to try again after the system refused a thread
     cdef Routes routes
     cdef bint timing                # the last batch took long: find out which routes did
     cdef object queue               # complete requests that wait for a thread

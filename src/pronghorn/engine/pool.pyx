@@ -5,6 +5,7 @@ import sys
 import threading
 import traceback
 
+from cpython.object cimport PyObject
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -25,7 +26,7 @@ from pronghorn.engine.baton cimport (
     baton_stop,
 )
 from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, Connection, disarm
-from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_out
+from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_out, stop_if_forked
 from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
@@ -46,7 +47,7 @@ from pronghorn.errors import RequestTimeout
 from pronghorn.wire import faults
 
 cdef extern from "Python.h":
-    int PyThreadState_SetAsyncExc(unsigned long ident, void* exception)
+    int PyThreadState_SetAsyncExc(unsigned long ident, PyObject* exception)
 
 cdef enum:
     TICK = 1 * MILLISECOND          # the watchdog's
@@ -97,12 +98,17 @@ cdef class Pool(Sockets):
         raise NotImplementedError
 
     cdef int _start_thread(self) except -1:
+        """One more thread for the pool. Raises RuntimeError when the system refuses it."""
         cdef PoolThread thread = PoolThread(len(self.threads), INCOMING)
         thread.thread = threading.Thread(
             target=self._thread_main, args=(thread,), name=f"pronghorn-{thread.seat}", daemon=True
         )
         self.threads.append(thread)
-        thread.thread.start()
+        try:
+            thread.thread.start()
+        except RuntimeError:
+            self.threads.pop()
+            raise
         return 0
 
     def _thread_main(self, PoolThread thread):
@@ -155,9 +161,7 @@ cdef class Pool(Sockets):
         connection.exchange = exchange
         exchange.route = -1
         if self.routes.scored:
-            exchange.route = route_of(
-                <str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"]
-            )
+            exchange.route = route_of(exchange.method, exchange.path)
             if computes(&self.routes, exchange.route):
                 return self._enqueue(thread, exchange, self.lane)
         if self.active >= self.limit or self.queue:
@@ -178,8 +182,16 @@ cdef class Pool(Sockets):
 
     cdef int _spare(self) except -1:
         """A call that blocks needs somebody to give the baton to."""
-        if len(self.threads) < self.active + 2 and len(self.threads) <= self.limit and not self.finished:
+        if len(self.threads) >= self.active + 2 or len(self.threads) > self.limit or self.finished:
+            return 0
+        if self.now < self.spare_again_ns:
+            return 0
+        try:
             self._start_thread()
+        except RuntimeError:
+            # At a limit of the system (pids of a container). With fewer threads the server is slower, not broken.
+            self.spare_again_ns = self.now + SECOND
+            self.log.error("Cannot start a thread beside the %d that run; trying again later", len(self.threads))
         return 0
 
     cdef int _call(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
@@ -205,6 +217,8 @@ cdef class Pool(Sockets):
             self.log.critical("A request could not be answered: %r", exchange, exc_info=True)
             connection.broken = True
         finally:
+            exchange.leave()
+            stop_if_forked()
             if not thread.lost and not baton_leave(baton, thread.ticket):
                 thread.lost = True
             thread.ticket = 0
@@ -228,9 +242,7 @@ cdef class Pool(Sockets):
             if verdict == WAS_BUSY:
                 add_int(&self.baton.computing, -1)
         if exchange.route < 0:
-            exchange.route = route_of(
-                <str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"]
-            )
+            exchange.route = route_of(exchange.method, exchange.path)
         duration = monotonic_ns() - exchange.called_ns
         if duration < QUICK:
             learn_quick(&self.routes, exchange.route)
@@ -243,7 +255,6 @@ cdef class Pool(Sockets):
     cdef int _finish(self, Connection connection, Exchange exchange) except -1:
         """The response is said, if not yet sent."""
         connection.exchange = None
-        connection.state = READING
         connection.served += 1
         if connection.armed == HEAD:    # the next head has a deadline of its own
             disarm(connection, self.queues)
@@ -259,16 +270,21 @@ cdef class Pool(Sockets):
             connection.lingering = connection.lingering or not exchange.peer_closes
         if self.recycle_after and self.requests >= self.recycle_after and not self.wants_recycling:
             self._ask_to_recycle(f"it has answered {self.requests} requests (setting `max_requests`)")
+        # Last: until here it is this thread's alone, and the access log may have let others run.
+        connection.state = READING
         return 0
 
     cdef int _record(self, Connection connection, Exchange exchange) except -1:
         cdef uint64_t now = monotonic_ns()
         if self.unflushed_ns == 0:
             self.unflushed_ns = now
-        self.recorder.record(
-            connection.address, exchange.environ or None, exchange.status, exchange.headers, exchange.sent,
-            exchange.began, now - exchange.began_ns,
-        )
+        try:
+            self.recorder.record(
+                connection.address, exchange.environ or None, exchange.status, exchange.headers, exchange.sent,
+                exchange.began, now - exchange.began_ns,
+            )
+        except Exception:
+            self.log.exception("A request could not be written to the access log")
         return 0
 
     cdef int _answer(self, PoolThread thread, Connection connection, str status, str text) except -1:
@@ -332,9 +348,7 @@ cdef class Pool(Sockets):
             self.baton.seats[thread.seat].verdict = WAS_BUSY
             add_int(&self.baton.computing, 1)
         elif not computing and self.routes.scored:
-            exchange.route = route_of(
-                <str>exchange.environ["REQUEST_METHOD"], <str>exchange.environ["PATH_INFO"]
-            )
+            exchange.route = route_of(exchange.method, exchange.path)
             if blocks(&self.routes, exchange.route):
                 self._part(thread)
         if not thread.lost:
@@ -369,6 +383,7 @@ cdef class Pool(Sockets):
                 break
             if found == 0:
                 connection.broken = True
+                connection.reset_on_close()
                 connection.forget_outbox()
             elif found > 0 and not connection.broken:
                 connection.drain()
@@ -383,9 +398,9 @@ cdef class Pool(Sockets):
         cdef Exchange exchange
         self.overdue_check_ns = self.now + SECOND
         for late in self.threads:
-            if late is thread or late.exchange is None:
-                continue
             exchange = late.exchange
+            if late is thread or exchange is None or exchange.leaving:
+                continue
             if exchange.abandoned:
                 if not self.wants_recycling and self.now > late.overdue_ns + <uint64_t>STUCK_AFTER * SECOND:
                     self._ask_to_recycle("a request that is past its deadline holds a thread for good")
@@ -396,34 +411,38 @@ cdef class Pool(Sockets):
     cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1:
         """Answers in place of a call that is past its deadline, and tells it so: its thread may be free again soon.
 
-        From here on the connection is the loop's and `exchange.abandoned` makes the late call talk to nobody.
+        From here on the connection is the loop's and `exchange.abandoned` makes the late call talk to nobody. First all
+        is done, without letting go of the GIL, and then it is logged: meanwhile the call may come back.
         """
         cdef Connection connection = exchange.connection
         frame = sys._current_frames().get(late.ident)
+        if late.exchange is not exchange or exchange.leaving:
+            return 0
+        exchange.interrupted = True
+        PyThreadState_SetAsyncExc(<unsigned long>late.ident, <PyObject*>RequestTimeout)
+        late.overdue_ns = self.now
+        flush_out(late, connection)         # what it said before, for other requests of this connection
+        if exchange.ended:
+            exchange.progress_ns = self.now     # it is answered; what lasts is the application's close()
+        else:
+            exchange.abandoned = True
+            late.connection = None
+            connection.exchange = None
+            if exchange.head_sent:
+                exchange.cut()
+                connection.broken = True
+            else:
+                self._answer(thread, connection, "504 Gateway Timeout", "The application did not answer in time.")
+            self._settle(thread, connection, False)
         stack = "".join(traceback.format_stack(frame)) if frame is not None else "  (it has no Python stack)\n"
         self.log.error(
             "%s %s has been silent for more than %s s (setting `timeout`); it is in\n%s",
-            exchange.environ.get("REQUEST_METHOD"), exchange.environ.get("RAW_URI"), self.timeout_ns / 1e9,
-            stack.rstrip(),
+            exchange.method, exchange.target, self.timeout_ns / 1e9, stack.rstrip(),
         )
-        exchange.abandoned = True
-        late.overdue_ns = self.now
-        late.connection = None
-        flush_out(late, connection)         # what it said before, for other requests of this connection
-        connection.exchange = None
-        if exchange.head_sent:
-            exchange.cut()
-            connection.broken = True
-        else:
-            self._answer(thread, connection, "504 Gateway Timeout", "The application did not answer in time.")
-        self._settle(thread, connection, False)
-        PyThreadState_SetAsyncExc(<unsigned long>late.ident, <void*>RequestTimeout)
         return 0
 
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1:
         """An abandoned call has come back after all."""
-        # If the exception has not been raised yet it must not hit the next request.
-        PyThreadState_SetAsyncExc(<unsigned long>thread.ident, NULL)
         thread.out.size = 0
         self.requests += 1
         if exchange.body is not None:

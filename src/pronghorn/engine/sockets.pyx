@@ -20,7 +20,7 @@ from pronghorn.engine.connection cimport (
     format_address,
     port_number,
 )
-from pronghorn.engine.exchange cimport Exchange, PoolThread
+from pronghorn.engine.exchange cimport Exchange, PoolThread, may_be_shared
 from pronghorn.engine.linux cimport (
     EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
@@ -34,7 +34,7 @@ from pronghorn.engine.linux cimport (
     epoll_ctl,
     epoll_event,
 )
-from pronghorn.engine.posix cimport SHUT_WR, close, recv, shutdown, sockaddr, sockaddr_storage
+from pronghorn.engine.posix cimport SHUT_RDWR, SHUT_WR, close, recv, shutdown, sockaddr, sockaddr_storage
 from pronghorn.engine.scoreboard cimport Row
 from pronghorn.wire.buffer cimport release
 
@@ -114,6 +114,10 @@ cdef class Sockets(Host):
         disarm(connection, self.queues)
         if connection.exchange is not None and (<Exchange>connection.exchange).body is not None:
             (<Exchange>connection.exchange).body.dispose()
+        if connection.outbox is not None:
+            connection.reset_on_close()     # the peer must not take what it has for the whole
+        elif may_be_shared():
+            shutdown(connection.fd, SHUT_RDWR)
         connection.state = CLOSED
         connection.exchange = None
         connection.forget_outbox()
