@@ -1,6 +1,7 @@
 """Files that are not what their descriptor says, and processes that are forked inside the application."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import os
@@ -43,14 +44,6 @@ def test_a_file_of_proc_is_sent_whole() -> None:
         assert client.get().body.startswith(b"Name:")
 
 
-def test_a_file_of_sys_is_sent_whole() -> None:
-    path = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    if not path.exists():
-        pytest.skip("no such file here")
-    with serve(file_app(lambda: path.open("rb"))) as url, Client(url) as client:
-        assert client.get().body == path.read_bytes()
-
-
 def test_what_a_file_object_has_not_flushed_is_sent(tmp_path: Path) -> None:
     """A file opened for reading and writing: its own buffer holds what the kernel has not seen."""
     path = tmp_path / "both"
@@ -83,14 +76,14 @@ def test_odd_files_are_answered(case: str, tmp_path: Path) -> None:
             file.close()
             return file
         if case == "text":
-            file = open(path, encoding="utf-8")
-            return file
+            return open(path, encoding="utf-8")
         if case == "pipe":
             read, write = os.pipe()
             os.write(write, b"content")
             os.close(write)
             return os.fdopen(read, "rb")
         if case == "directory":
+
             class Directory(io.RawIOBase):
                 fd = os.open(tmp_path, os.O_RDONLY)
 
@@ -103,6 +96,7 @@ def test_odd_files_are_answered(case: str, tmp_path: Path) -> None:
                 def read(self, size: int = -1) -> bytes:
                     os.close(self.fd)
                     raise IsADirectoryError
+
             return Directory()
         return io.BytesIO(b"content")
 
@@ -150,18 +144,13 @@ with serve(app) as url:
 )
 def test_a_child_forked_in_the_application_never_answers_for_its_parent(child: str, parent: str) -> None:
     script = FORKING.replace("{child}", child).replace("{parent}", parent)
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stderr=subprocess.PIPE, start_new_session=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         process.wait(20)
         assert process.returncode == 0
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
-        except ProcessLookupError:
-            pass
-        process.stderr.close()
 
 
 def test_a_closed_connection_is_closed_although_a_child_of_the_application_lives() -> None:
