@@ -18,6 +18,8 @@ DIRECTIVES = {
     "cdivision": True,
     "embedsignature": True,
     "freethreading_compatible": False,
+    # No object of ours can be pickled: each holds a descriptor, memory, or a lock.
+    "auto_pickle": False,
 }
 
 

@@ -51,7 +51,7 @@ METRICS = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What Pronghorn's figure must reach: `factor` times that of `against`, or `factor` itself where that is empty.
+    """What the figure of `of` must reach: `factor` times that of `against` and `plus`, or `factor` where that is empty.
 
     `against` is a server's name or a key of workloads.BEST_OF. The metric says whether it is an upper or a lower bound.
     """
@@ -59,14 +59,20 @@ class Bar:
     metric: str
     factor: float
     against: str = ""
+    plus: float = 0.0
+    of: str = "pronghorn"
 
     def text(self) -> str:
         """The bar in words."""
         metric = METRICS[self.metric]
         sign = "≤" if metric.better is Better.LOWER else "≥"
-        return f"{metric.label} {sign} {self.factor:g}" + (f" × {self.against}" if self.against else "")
+        return (
+            f"{metric.label} {sign} {self.factor:g}"
+            + (f" × {self.against}" if self.against else "")
+            + (f" + {self.plus:g}" if self.plus else "")
+        )
 
     def met(self, value: float, reference: float) -> bool:
         """Whether the figure reaches the bar; `reference` is 1 for a bar without `against`."""
-        bound = self.factor * reference
+        bound = self.factor * reference + self.plus
         return value <= bound if METRICS[self.metric].better is Better.LOWER else value >= bound

@@ -67,7 +67,7 @@ def reference(found: dict[str, Figures], bar: Bar) -> tuple[str, float] | None:
 
 def verdict(found: dict[str, Figures], bar: Bar) -> str:
     """One line: the bar, Pronghorn's figure, the one it is held against, and whether it is met."""
-    metric, own, compared = METRICS[bar.metric], found.get("pronghorn"), reference(found, bar)
+    metric, own, compared = METRICS[bar.metric], found.get(bar.of), reference(found, bar)
     if own is None or compared is None:
         return f"- not measured: {bar.text()}"
     name, value = compared

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .machine import FLOOR, OWN_PYTHON, PEER_BIN
+from .machine import BUILD, FLOOR, OWN_PYTHON, PEER_BIN
 
 PYTHON = str(PEER_BIN / "python")
 FOREVER = 10_000_000_000  # bytes: a body limit that no workload reaches
@@ -70,6 +70,11 @@ def one_thread(launch: Launch) -> list[str]:
     return [str(OWN_PYTHON), "-m", "pronghorn", "--workers", "1", "--threads", "1", "--bind", launch.bind, launch.app]
 
 
+def with_log(launch: Launch) -> list[str]:
+    """Pronghorn with its access log."""
+    return [*pronghorn(launch), "--access-logfile", str(BUILD / "access.log")]
+
+
 def fastpysgi(launch: Launch) -> list[str]:
     """One thread; its default body limit of 10 MB is lifted."""
     lift = f"fastpysgi.server.max_content_length = {FOREVER}"
@@ -131,6 +136,7 @@ SERVERS = {
         Server("floor", "", floor),
         Server("pronghorn", "pronghorn", pronghorn),
         Server("pronghorn-1", "pronghorn", one_thread),
+        Server("pronghorn-log", "pronghorn", with_log),
         Server("fastpysgi", "fastpysgi", fastpysgi),
         Server("bjoern", "bjoern", bjoern),
         Server("granian", "granian", granian),
@@ -141,5 +147,5 @@ SERVERS = {
         Server("gunicorn-sync", "gunicorn", gunicorn("sync")),
     )
 }
-PEERS = tuple(name for name in SERVERS if name not in {"floor", "pronghorn", "pronghorn-1"})
+PEERS = tuple(name for name in SERVERS if name not in {"floor", "pronghorn", "pronghorn-1", "pronghorn-log"})
 THREADED = ("granian", "waitress", "uwsgi", "gunicorn-gthread")

@@ -212,6 +212,15 @@ WORKLOADS = {
             ("floor", *PEERS),
         ),
         Workload(
+            "access-log",
+            "Hello with the access log in its default format, to a file",
+            "bench.apps.hello:app",
+            small("/", hello.BODY),
+            USUAL,
+            (Bar("cpu_us", 1.0, "pronghorn", plus=1.5, of="pronghorn-log"),),
+            ("pronghorn-log",),
+        ),
+        Workload(
             "no-length",
             "Hello without Content-Length",
             "bench.apps.hello:bare",

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from tests.support.raw import Client
 
 from pronghorn.testing import serve
 
@@ -18,24 +17,14 @@ def url(tmp_path_factory):
         yield url
 
 
-@pytest.fixture
-def client(url):
-    with Client(url) as client:
-        yield client
-
-
 def test_hello(client):
     response = client.get()
     assert (response.status, response.body) == (200, b"hello")
     assert not response.closes
 
 
-def test_session(client):
-    cookie = "Cookie: none=1"
-    for number in range(1, 5):
-        response = client.get("/count", cookie)
-        assert response.body == str(number).encode()
-        cookie = f"Cookie: {response.headers['set-cookie'].partition(';')[0]}"
+def test_session(check_session):
+    check_session()
 
 
 def test_stream(client):

@@ -82,24 +82,14 @@ def url(tmp_path_factory):
         yield url
 
 
-@pytest.fixture
-def client(url):
-    with Client(url) as client:
-        yield client
-
-
 def test_hello(client):
     response = client.get()
     assert (response.status, response.body, response.headers["content-length"]) == (200, b"hello", "5")
     assert not response.closes
 
 
-def test_session(client):
-    cookie = "Cookie: none=1"
-    for number in range(1, 5):
-        response = client.get("/count", cookie)
-        assert response.body == str(number).encode()
-        cookie = f"Cookie: {response.headers['set-cookie'].partition(';')[0]}"
+def test_session(check_session):
+    check_session()
 
 
 def test_stream(client):

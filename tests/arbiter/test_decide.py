@@ -310,6 +310,12 @@ def test_usr1_reaches_all_workers():
     assert started().feed(Reopen()).sent == [(101, Order.REOPEN), (102, Order.REOPEN)]
 
 
+def test_usr1_reaches_workers_that_boot():
+    world = World().feed(Started())
+    assert not world.fleet.proven
+    assert world.feed(Reopen()).sent == [(101, Order.REOPEN), (102, Order.REOPEN)]
+
+
 def test_term_drains_then_kills():
     world = started().feed(Terminate())
     assert world.sent == [(101, Order.DRAIN), (102, Order.DRAIN)]

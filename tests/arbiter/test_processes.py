@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-
-from .conftest import PATIENCE, alive, until
+from tests.support.process import PATIENCE, alive
+from tests.support.raw import wait_for
 
 REMEDY = "stop it, or use another --bind"
 
@@ -41,7 +41,7 @@ def in_background(command, path):
 def in_the_application(command, path, place):
     """As `in_background`, once the application runs it."""
     answer = in_background(command, path)
-    until((place / "inside").exists, "the application to be called")
+    wait_for((place / "inside").exists, "the application to be called")
     return answer
 
 
@@ -119,7 +119,7 @@ def test_hup_serves_the_new_code(start, place):
     source = (place / "app.py").read_text()
     (place / "app.py").write_text(source.replace('"one"', '"two"'))
     command.signal(signal.SIGHUP)
-    until(lambda: not any(alive(pid) for pid in old), "the old workers to leave")
+    wait_for(lambda: not any(alive(pid) for pid in old), "the old workers to leave")
     assert command.get()[1].endswith("two")
     assert len(command.workers()) == 2
 
@@ -146,7 +146,7 @@ def test_hup_with_broken_settings_changes_nothing(start, place):
     (place / "pronghorn.toml").write_text("workers = 3\n")
     command.signal(signal.SIGHUP)
     command.said("is ready after", 5)
-    until(lambda: len(command.workers()) == 3 and not command.workers() & old, "three new workers")
+    wait_for(lambda: len(command.workers()) == 3 and not command.workers() & old, "three new workers")
 
 
 def test_hup_may_change_the_addresses(start, place):
@@ -155,7 +155,7 @@ def test_hup_may_change_the_addresses(start, place):
     (place / "pronghorn.toml").write_text(f'bind = ["unix:{place}/b.sock"]\n')
     command.signal(signal.SIGHUP)
     command.said("generation 2 serves")
-    until(lambda: not (place / "a.sock").exists(), "the old socket's file to go")
+    wait_for(lambda: not (place / "a.sock").exists(), "the old socket's file to go")
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(PATIENCE)
         client.connect(str(place / "b.sock"))
@@ -163,13 +163,26 @@ def test_hup_may_change_the_addresses(start, place):
         assert client.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_an_address_given_up_by_hup_refuses_connections(start, place):
+    config = place / "pronghorn.toml"
+    config.write_text('bind = ["127.0.0.1:0"]\n')
+    command = start("--workers", "1", "app:app", bind=()).ready(1)
+    (first,) = command.workers()
+    config.write_text(f'bind = ["unix:{place}/b.sock"]\n')
+    command.signal(signal.SIGHUP)
+    command.said("generation 2 serves")
+    wait_for(lambda: not alive(first), "the old worker to leave")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(command.address).close()
+
+
 def test_ttin_and_ttou(start):
     command = serving(start, workers=1)
     command.signal(signal.SIGTTIN)
-    until(lambda: len(command.workers()) == 2, "a second worker")
+    wait_for(lambda: len(command.workers()) == 2, "a second worker")
     command.said("is ready after", 2)
     command.signal(signal.SIGTTOU)
-    until(lambda: len(command.workers()) == 1, "one worker again")
+    wait_for(lambda: len(command.workers()) == 1, "one worker again")
     command.signal(signal.SIGTTOU)
     assert command.get()[0] == 200
 
@@ -178,16 +191,16 @@ def test_usr1_reopens_the_logs(start, place):
     log = place / "access.log"
     command = serving(start, "--access-logfile", str(log))
     command.get("/before")
-    until(lambda: log.exists() and "/before" in log.read_text(), "the first line")
+    wait_for(lambda: log.exists() and "/before" in log.read_text(), "the first line")
     log.rename(place / "access.log.1")
     command.signal(signal.SIGUSR1)
-    until(log.exists, "a new file")
+    wait_for(log.exists, "a new file")
 
     def lands_in_the_new_file():
         command.get("/after")
         return "/after" in log.read_text()
 
-    until(lands_in_the_new_file, "a line in the new file")
+    wait_for(lands_in_the_new_file, "a line in the new file")
 
 
 def test_a_killed_arbiter_takes_its_workers_along(start):
@@ -195,7 +208,7 @@ def test_a_killed_arbiter_takes_its_workers_along(start):
     workers = command.workers()
     began = time.monotonic()
     command.process.kill()
-    until(lambda: not any(alive(pid) for pid in workers), "the workers to leave")
+    wait_for(lambda: not any(alive(pid) for pid in workers), "the workers to leave")
     assert time.monotonic() - began < 2
     with socket.create_server(command.address):
         pass
@@ -207,7 +220,7 @@ def test_a_killed_arbiter_takes_busy_workers_along(start, place):
     workers = command.workers()
     began = time.monotonic()
     command.process.kill()
-    until(lambda: not any(alive(pid) for pid in workers), "the workers to leave")
+    wait_for(lambda: not any(alive(pid) for pid in workers), "the workers to leave")
     assert time.monotonic() - began < 4
     assert isinstance(answer(), OSError)
 
@@ -289,9 +302,9 @@ def test_max_requests_replaces_a_worker_without_losing_a_request(start):
         assert status == 200
         return text.split()[0] != str(first)
 
-    until(answered_by_another, "an answer of the replacement")
-    command.said("asks to be replaced: max_requests reached")
-    until(lambda: not alive(first), "the old worker to leave")
+    wait_for(answered_by_another, "an answer of the replacement")
+    command.said(r"asks to be replaced: it has answered 5 requests \(setting `max_requests`\)")
+    wait_for(lambda: not alive(first), "the old worker to leave")
 
 
 def test_a_stopped_worker_is_replaced(start):
@@ -299,7 +312,7 @@ def test_a_stopped_worker_is_replaced(start):
     victim = min(command.workers())
     os.kill(victim, signal.SIGSTOP)
     command.said(rf"pid {victim}\) shows no life")
-    until(lambda: not alive(victim), "its end")
+    wait_for(lambda: not alive(victim), "its end")
     command.said("is ready after", 3)
     assert command.get()[0] == 200
 
@@ -339,7 +352,7 @@ def test_exit_functions_run_even_if_a_request_had_to_be_cut_off(start, place):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_replaces_nobody(start, number):
-    command = serving(start, workers=4, start_new_session=True)
+    command = serving(start, workers=4)
     command.workers()
     os.killpg(command.pid, number)
     assert command.wait() == 0

@@ -1,11 +1,10 @@
 """--check-config, started as a process: the exit statuses that docs/exit-statuses.md promises."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.support.process import run
 
 APPLICATION = """\
 import os
@@ -25,15 +24,7 @@ number = 3
 
 def check(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (cwd / "shop.py").write_text(APPLICATION)
-    return subprocess.run(
-        [sys.executable, "-m", "pronghorn", "--check-config", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    return run(cwd, "--check-config", *arguments)
 
 
 @pytest.mark.parametrize("app", ["shop:app", "shop:create_app()", 'shop:create_app("y")'])

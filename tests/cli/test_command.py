@@ -1,31 +1,14 @@
 """The command, started as a process."""
 
-import os
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from tests.support.process import SCRIPT, run
 
 from pronghorn import __version__
 from pronghorn.options.table import TABLE
-
-COMMAND = [sys.executable, "-m", "pronghorn"]
-OURS = ("PRONGHORN_", "GUNICORN_", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS")
-
-
-def run(cwd: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=inherited | environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
 
 
 def printed(cwd: Path, *arguments: str, **environ: str) -> dict[str, tuple[object, str]]:
@@ -42,11 +25,7 @@ def test_version(tmp_path):
 
 
 def test_the_console_script(tmp_path):
-    script = Path(sys.executable).parent / "pronghorn"
-    result = subprocess.run(
-        [script, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30
-    )
-    assert result.stdout == f"pronghorn {__version__}\n"
+    assert run(tmp_path, "--version", command=SCRIPT).stdout == f"pronghorn {__version__}\n"
 
 
 def test_help_names_every_option_with_its_default(tmp_path):
@@ -166,15 +145,15 @@ def test_a_gunicorn_configuration_file(tmp_path):
     assert result.stderr == "pronghorn: warning: conf.py: hooks are not run by this version: when_ready\n"
 
 
-def test_importing_the_package_is_cheap():
+def test_importing_the_package_is_cheap(tmp_path):
     code = "import sys; before = set(sys.modules); import pronghorn; print(*sorted(set(sys.modules) - before))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    result = run(tmp_path, command=[sys.executable, "-c", code])
     assert result.stdout == "pronghorn\n"
 
 
-def test_run_reports_unknown_settings_as_an_exception():
+def test_run_reports_unknown_settings_as_an_exception(tmp_path):
     code = (
         "import pronghorn\ntry:\n    pronghorn.run('app:app', worker=2)\nexcept Exception as error:\n    print(error)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    result = run(tmp_path, command=[sys.executable, "-c", code])
     assert result.stdout == "run(): worker is not a setting; did you mean workers?\n"

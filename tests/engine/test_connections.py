@@ -5,22 +5,15 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pronghorn.testing import serve, serve_engine
+from tests.support.apps import Body, Environ, StartResponse, hello
 from tests.support.raw import Client, wait_for
-
-StartResponse = Callable[..., Any]
-Environ = dict[str, Any]
-
-
-def hello(environ: Environ, start_response: StartResponse) -> list[bytes]:
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"hello"]
 
 
 def echo(environ: Environ, start_response: StartResponse) -> list[bytes]:
@@ -40,23 +33,6 @@ def reset(client: Client) -> None:
     """Close so that the server gets a reset."""
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.socket.close()
-
-
-class Pieces:
-    """A response body that counts how often it is closed, and waits between its pieces for the test."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.pieces = pieces
-        self.given = 0
-        self.closed = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self.pieces:
-            self.given += 1
-            yield piece
-
-    def close(self) -> None:
-        self.closed += 1
 
 
 # Deadlines
@@ -152,34 +128,21 @@ def test_a_peer_that_takes_nothing_of_a_response_is_cut_off() -> None:
 
 def test_a_large_response_drains_without_a_thread() -> None:
     body = os.urandom(1 << 20) * 8
-
-    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
-        if environ["PATH_INFO"] == "/large":
-            start_response("200 OK", [])
-            return [body]
-        return hello(environ, start_response)
-
-    with serve(app, threads=1) as url:
-        slow = [Client(url, receive_buffer=4096) for _ in range(2)]
-        for client in slow:
-            client.request("/large")
-        with Client(url) as client:
-            for _ in range(20):
-                assert client.get().body == b"hello"
-        for client in slow:
-            client.hurry()
-            assert client.read_response().body == body
+    check_that_it_drains_without_a_thread(body, lambda environ: [body])
 
 
 def test_a_file_drains_without_a_thread(tmp_path: Path) -> None:
     body = os.urandom(1 << 20) * 8
     path = tmp_path / "large"
     path.write_bytes(body)
+    check_that_it_drains_without_a_thread(body, lambda environ: environ["wsgi.file_wrapper"](path.open("rb")))
 
+
+def check_that_it_drains_without_a_thread(body: bytes, answer: Callable[[Environ], Any]) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Any:
         if environ["PATH_INFO"] == "/large":
             start_response("200 OK", [])
-            return environ["wsgi.file_wrapper"](path.open("rb"))
+            return answer(environ)
         return hello(environ, start_response)
 
     with serve(app, threads=1) as url:
@@ -214,7 +177,7 @@ def test_a_file_that_shrinks_while_it_is_sent_ends_the_connection(tmp_path: Path
 
 
 def test_a_generator_waits_for_a_slow_peer_and_others_are_served() -> None:
-    pieces = Pieces(iter([b"x" * 65536] * 200))
+    pieces = Body(iter([b"x" * 65536] * 200))
 
     def app(environ: Environ, start_response: StartResponse) -> Any:
         if environ["PATH_INFO"] == "/stream":
@@ -287,12 +250,12 @@ def test_a_full_spool_is_answered_507(tmp_path: Path) -> None:
 
 
 def test_a_reset_at_any_moment_costs_nothing_and_the_body_is_closed_once() -> None:
-    bodies: list[Pieces] = []
+    bodies: list[Body] = []
 
     def app(environ: Environ, start_response: StartResponse) -> Any:
         environ["wsgi.input"].read()
         start_response("200 OK", [])
-        bodies.append(Pieces(iter([b"x" * 100_000] * 50)))
+        bodies.append(Body(iter([b"x" * 100_000] * 50)))
         return bodies[-1]
 
     request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345"

@@ -206,7 +206,7 @@ def late_app(returned: threading.Event, release: threading.Event) -> Callable[..
 def test_a_call_that_returns_while_its_deadline_is_logged_is_answered_once() -> None:
     release, returned, logged = threading.Event(), threading.Event(), threading.Event()
     log = logging.getLogger("pronghorn.error")
-    pausing = Pausing("has run for more than", logged)
+    pausing = Pausing("setting `timeout`", logged)
     log.addHandler(pausing)
     try:
         with serve(late_app(returned, release), timeout=0.5, threads=2) as url, Client(url) as late:
@@ -234,7 +234,7 @@ def test_a_deadline_never_sends_one_peer_the_response_of_another() -> None:
     release, returned, logged, end = (threading.Event() for _ in range(4))
     plain = late_app(returned, release)
     log = logging.getLogger("pronghorn.error")
-    pausing = Pausing("has run for more than", logged)
+    pausing = Pausing("setting `timeout`", logged)
     log.addHandler(pausing)
     said = threading.Event()
 
@@ -280,7 +280,7 @@ def test_a_deadline_never_sends_one_peer_the_response_of_another() -> None:
 def test_request_timeout_is_never_raised_in_a_later_request() -> None:
     release, returned, logged = threading.Event(), threading.Event(), threading.Event()
     log = logging.getLogger("pronghorn.error")
-    pausing = Pausing("has run for more than", logged)
+    pausing = Pausing("setting `timeout`", logged)
     log.addHandler(pausing)
     try:
         with serve(late_app(returned, release), timeout=2.0, threads=3) as url, Client(url) as late:

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from pronghorn.testing import serve
+from tests.support.apps import StartResponse
 from tests.support.raw import Client, wait_for
-
-StartResponse = Callable[..., Any]
 
 
 def answer(start_response: StartResponse, body: bytes) -> list[bytes]:

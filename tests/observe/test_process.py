@@ -4,13 +4,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
-from tests.support.process import Server
+from tests.support.process import MODULE, Server, environment
 from tests.support.raw import Client, wait_for
 
-COMMAND = [sys.executable, "-m", "pronghorn"]
 APP = """
 import sys
 
@@ -62,7 +60,7 @@ def test_usr1_opens_both_logs_anew(folder):
             wait_for((folder / "access.log").read_text, "a line")
             (folder / "access.log").rename(folder / "access.log.1")
             error.rename(folder / "error.log.1")
-            server.process.send_signal(signal.SIGUSR1)
+            server.signal(signal.SIGUSR1)
             wait_for(error.exists, "a new error log")
             wait_for((folder / "access.log").exists, "a new access log")
 
@@ -82,11 +80,11 @@ def test_a_worker_started_after_usr1_writes_to_the_new_access_log(folder):
         with Client(url) as client:
             client.get("/before")
         wait_for(log.read_text, "a line")
-        (first,) = set(server.left()) - {server.process.pid}
+        (first,) = server.workers()
         log.rename(folder / "access.log.1")
-        wait_for(lambda: server.process.send_signal(signal.SIGUSR1) or log.exists(), "a new access log")
+        wait_for(lambda: server.signal(signal.SIGUSR1) or log.exists(), "a new access log")
         os.kill(first, signal.SIGKILL)
-        wait_for(lambda: set(server.left()) - {server.process.pid, first}, "a new worker")
+        wait_for(lambda: server.workers() - {first}, "a new worker")
         with Client(url) as client:
             client.get("/after")
         logs = [folder / "access.log", folder / "access.log.1"]
@@ -94,12 +92,52 @@ def test_a_worker_started_after_usr1_writes_to_the_new_access_log(folder):
         assert "/after" in log.read_text()
 
 
+def test_a_worker_that_boots_during_usr1_writes_to_the_new_access_log(folder):
+    (folder / "slow.py").write_text(
+        "import pathlib, time\n"
+        "from app import app\n"
+        "pathlib.Path('importing').touch()\n"
+        "while not pathlib.Path('go').exists():\n"
+        "    time.sleep(0.01)\n"
+    )
+    with Server(folder, "--workers", "1", "--access-logfile", "access.log", "slow:app") as server:
+        log = folder / "access.log"
+        wait_for((folder / "importing").exists, "the worker to import the application")
+        log.rename(folder / "access.log.1")
+        server.signal(signal.SIGUSR1)
+        wait_for(log.exists, "a new access log")
+        (folder / "go").touch()
+        with Client(server.url) as client:
+            client.get("/after")
+        wait_for(log.read_text, "the worker's line in the new access log")
+    assert (folder / "access.log.1").read_text() == ""
+
+
+def test_relative_logs_are_opened_anew_where_they_were(folder):
+    """The application of the arbiter itself and of its workers changes the current directory."""
+    (folder / "elsewhere").mkdir()
+    (folder / "wanderer.py").write_text("import os\nfrom app import app\nos.chdir('elsewhere')\n")
+    logs = ("--access-logfile", "access.log", "--error-logfile", "error.log")
+    error, access = folder / "error.log", folder / "access.log"
+    with Server(folder, "--workers", "1", "--preload", *logs, "wanderer:app") as server:
+        wait_for(lambda: error.exists() and "is ready" in error.read_text(), "the worker")
+        url = re.search(r"http://[\d.]+:\d+", error.read_text())[0]
+        error.rename(folder / "error.log.1")
+        access.rename(folder / "access.log.1")
+        server.signal(signal.SIGUSR1)
+        wait_for(lambda: error.exists() and access.exists(), "new logs")
+        with Client(url) as client:
+            wait_for(lambda: client.get("/error") and "broken" in error.read_text(), "the worker's error log")
+            wait_for(lambda: client.get("/") and access.read_text(), "the worker's access log")
+    assert list((folder / "elsewhere").iterdir()) == []
+
+
 def test_a_log_that_nobody_reads_stops_nothing(folder):
     """Standard output and error are pipes that fill up and are never read; the server answers all the same."""
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        [*COMMAND, "--bind", "unix:socket", "--workers", "2", "--access-logfile", "-", "app:app"],
-        cwd=folder, stdout=writer, stderr=writer, stdin=subprocess.DEVNULL,
+        [*MODULE, "--bind", "unix:socket", "--workers", "2", "--access-logfile", "-", "app:app"],
+        cwd=folder, env=environment(), stdout=writer, stderr=writer, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(writer)
     try:
@@ -125,10 +163,8 @@ def can_connect(path):
 
 @pytest.mark.parametrize("flag", ["--error-logfile", "--access-logfile"])
 def test_a_log_that_cannot_be_opened_is_one_clear_line(folder, flag):
-    server = Server(folder, flag, "missing/log", "app:app")
-    status = server.process.wait(20)
-    said = server.errors.read_text()
-    assert status not in {0, -9}
-    assert "Traceback" not in said
-    assert "missing/log" in said
-    assert flag.split("-")[2] in said
+    with Server(folder, flag, "missing/log", "app:app") as server:
+        assert server.wait() not in {0, -9}
+    assert "Traceback" not in server.text
+    assert "missing/log" in server.text
+    assert flag.split("-")[2] in server.text

@@ -18,6 +18,17 @@ print(sink.lost)
 """
 
 
+def test_a_relative_path_is_opened_anew_where_it_was(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    sink = Sink("log", 2)
+    monkeypatch.chdir("elsewhere")
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    sink.reopen()
+    sink.close()
+    assert (tmp_path / "log").exists()
+
+
 @pytest.fixture
 def fifo(tmp_path):
     """A sink into a named pipe, and the pipe's reading end."""

@@ -1,42 +1,92 @@
-"""Runs a command line of the server as a process tree, and makes sure that nothing of it is left."""
+"""Runs the command as a process, or as a server with workers of which nothing is left afterwards."""
 
+import contextlib
+import http.client
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.support.raw import wait_for
 
+MODULE = (sys.executable, "-m", "pronghorn")
+SCRIPT = (str(Path(sys.executable).parent / "pronghorn"),)
+
 OURS = ("PRONGHORN_", "GUNICORN_", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS")
 PATIENCE = 20.0
 """Seconds a process has to say or do what a test waits for."""
 
 
-class Server:
-    """`python -m pronghorn` with some arguments, in a folder, on a port of the kernel's choice.
+def environment(**more: str) -> dict[str, str]:
+    """The environment of this process without the variables that the command reads, and with `more`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | more
 
-    Both logs go to files, so that a test that reads neither cannot hold the server up. Leaving the block stops the
-    server with TERM and fails if a process of it stays.
+
+def run(
+    folder: Path, *arguments: str, command: Sequence[str] = MODULE, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end."""
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=folder,
+        env=environment(**environ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    return _session_of(pid) is not None
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[3])
+
+
+class Server:
+    """The command with some arguments, in a folder, by default on a port of the kernel's choice.
+
+    Both its outputs go to files, so that a test that reads neither cannot hold the server up. Leaving the block stops
+    the server quickly and fails if a process of its session stays.
     """
 
-    def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
-        self.errors = folder / "stderr.txt"
-        self.output = folder / "stdout.txt"
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        command: Sequence[str] = MODULE,
+        bind: Sequence[str] = ("127.0.0.1:0",),
+        **environ: str,
+    ) -> None:
+        outputs = Path(tempfile.mkdtemp(prefix="server-", dir=folder))
+        self.errors = outputs / "stderr.txt"
+        self.output = outputs / "stdout.txt"
+        binds = [word for address in bind for word in ("--bind", address)]
         with self.errors.open("wb") as errors, self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pronghorn", "--bind", "127.0.0.1:0", *arguments],
+                [*command, *binds, *arguments],
                 cwd=folder,
-                env=inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | environ,
+                env=environment(**environ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
                 start_new_session=True,
             )
+        self.pid = self.process.pid
 
     def __enter__(self) -> Self:
         return self
@@ -45,36 +95,78 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.signal(signal.SIGINT)
         try:
             self.process.wait(PATIENCE)
-            wait_for(lambda: not self.left(), "every process to be gone", PATIENCE)
+            wait_for(lambda: not self.processes(), f"every process to be gone\n{self.text}", PATIENCE)
         finally:
-            for pid in self.left():
+            for pid in self.processes():
                 os.kill(pid, signal.SIGKILL)
             self.process.wait(PATIENCE)
 
     @property
+    def text(self) -> str:
+        """What it has written to standard error so far."""
+        return self.errors.read_text()
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of `text`."""
+        return self.text.splitlines()
+
+    def said(self, pattern: str, times: int = 1) -> list[str]:
+        """The matches of `pattern` in what it said; waits until there are so many."""
+        wait_for(
+            lambda: self.process.poll() is not None or len(re.findall(pattern, self.text)) >= times,
+            f"{pattern!r} in\n{self.text}",
+            PATIENCE,
+        )
+        found: list[str] = re.findall(pattern, self.text)
+        assert len(found) >= times, f"ended with {self.process.poll()} and without {pattern!r}: {self.text}"
+        return found
+
+    def ready(self, workers: int) -> Self:
+        """Waits until so many workers have been ready."""
+        self.said("is ready after", workers)
+        return self
+
+    @property
     def url(self) -> str:
         """Where it listens, as soon as it says so."""
-        return self.said(r"http://[\d.]+:\d+")
+        return self.said(r"listening on (http://[\d.]+:\d+)")[0]
 
-    def said(self, pattern: str) -> str:
-        """The first match of `pattern` in the error log; waits for it."""
-        wait_for(
-            lambda: re.search(pattern, self.errors.read_text()) or self.process.poll() is not None, pattern, PATIENCE
-        )
-        found = re.search(pattern, self.errors.read_text())
-        assert found, f"ended with {self.process.poll()} and without {pattern!r}: {self.errors.read_text()}"
-        return found[0]
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `url`."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return host, int(port)
 
-    def left(self) -> list[int]:
+    def get(self, path: str = "/") -> tuple[int, str]:
+        """Status and text of one request on its own connection. OSError if there is no answer."""
+        # What listens on 0.0.0.0 is asked there as well: to connect, Linux takes it for this machine.
+        with contextlib.closing(http.client.HTTPConnection(*self.address, timeout=PATIENCE)) as connection:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the arbiter."""
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Waits for the end; the exit status."""
+        return self.process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """TERM; the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def processes(self) -> set[int]:
         """The processes of its session that run."""
-        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._is_ours(entry)]
+        running = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        return {pid for pid in running if _session_of(pid) == self.pid}
 
-    def _is_ours(self, entry: Path) -> bool:
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        return int(fields[3]) == self.process.pid and fields[0] not in "ZX"
+    def workers(self) -> set[int]:
+        """All of them but the arbiter."""
+        return self.processes() - {self.pid}

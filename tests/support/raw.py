@@ -2,18 +2,21 @@
 
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
-DEADLINE = 10.0
+T = TypeVar("T")
+
+DEADLINE = 15.0
 """Seconds a test waits for bytes; only a broken server ever needs them."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """One response as read from the wire: the body is decoded, `headers` have lower-case names, repeated ones joined."""
+    """One response as read from the wire: the body decoded, `headers` with lower-case names, repeated ones joined."""
 
     status: int
     reason: str
@@ -166,12 +169,12 @@ class Client:
         self.buffer += data
 
 
-def wait_for(condition: object, what: str, seconds: float = DEADLINE) -> None:
-    """Wait until the callable `condition` is true; fails with `what` was waited for."""
-    assert callable(condition)
+def wait_for(condition: Callable[[], T], what: str, seconds: float = DEADLINE) -> T:
+    """Wait until `condition` gives something true, and return that; fails with `what` was waited for."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > deadline:
             message = f"waited {seconds} s for {what}"
             raise AssertionError(message)
         time.sleep(0.005)
+    return found

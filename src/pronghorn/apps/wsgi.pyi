@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterable
 from socket import socket
+from types import TracebackType
 from typing import Any, TextIO, final
 
 from pronghorn.options import EngineOptions
@@ -12,6 +13,16 @@ class FileWrapper:
     def __iter__(self) -> FileWrapper: ...
     def __next__(self) -> bytes: ...
     def close(self) -> None: ...
+
+@final
+class WSGIExchange:
+    def __call__(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: tuple[type[BaseException], BaseException, TracebackType] | None = None,
+    ) -> Callable[[bytes], object]: ...
+    def write(self, data: bytes) -> None: ...
 
 @final
 class WSGI:

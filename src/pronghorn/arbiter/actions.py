@@ -67,7 +67,7 @@ class CloseListeners:
 
 @dataclass(frozen=True, slots=True)
 class ReopenLogs:
-    """Reopen the arbiter's own log files."""
+    """Reopen the arbiter's own log files, and those that workers forked from now on inherit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,8 +307,10 @@ def _resize(fleet: Fleet, size: int) -> Decision:
 
 
 def _on_reopen(fleet: Fleet, event: Reopen, now: float) -> Decision:
-    pids = [w.pid for w in fleet.workers if w.pid is not None and w.stage in (Stage.READY, Stage.LEAVING)]
-    return fleet, [ReopenLogs(), *(Send(pid, Order.REOPEN) for pid in pids)]
+    # Also those that still boot: they inherited the access log that is old now. The arbiter's turn comes last, so that
+    # whoever waits for the new files finds that every worker has been told.
+    told = [Send(worker.pid, Order.REOPEN) for worker in fleet.workers if worker.pid is not None]
+    return fleet, [*told, ReopenLogs()]
 
 
 def _on_upgrade(fleet: Fleet, event: Upgrade, now: float) -> Decision:

@@ -37,7 +37,7 @@ from pronghorn.arbiter.events import (
 from pronghorn.arbiter.fleet import Policy
 from pronghorn.arbiter.listeners import Listener, close_listeners, open_listeners
 from pronghorn.engine.scoreboard import Scoreboard
-from pronghorn.errors import SettingsError, StartError
+from pronghorn.errors import StartError
 from pronghorn.observe import log as observe_log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
@@ -83,11 +83,9 @@ class Generation:
         try:
             # Opened here and inherited: one clear line now instead of one from each worker.
             access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
-        except (OSError, StartError) as error:
+        except StartError:
             close_listeners(listener for listener in listeners if listener not in held)
-            if isinstance(error, StartError):
-                raise
-            raise SettingsError(f"accesslog: {logs.accesslog!r} cannot be opened ({error.strerror})") from error
+            raise
         return cls(settings, tuple(listeners), access)
 
 
@@ -149,7 +147,7 @@ class Performer:
             case CloseListeners():
                 self._keep(set())
             case ReopenLogs():
-                observe_log.reopen()
+                self._reopen_logs()
             case Say(level, text):
                 log.log(getattr(logging, level.name), "%s", text)
             case Leave(status):
@@ -245,6 +243,7 @@ class Performer:
         status: int = Exit.START
         try:
             generation = self._generations[action.generation]
+            self._leave_others_to_their_workers(generation)
             pipes = [child.pipe for child in self._children.values()]
             birth = Birth(
                 row=self._board.slot(action.slot),
@@ -264,6 +263,18 @@ class Performer:
             report.send(writer, report.Failed(f"{type(error).__name__}: {error}", traceback.format_exc()))
         finally:
             os._exit(status)
+
+    def _leave_others_to_their_workers(self, own: Generation) -> None:
+        # Held here as well, a socket that a reload gave up would still take connections that nobody accepts, and a log
+        # that was rotated and deleted would still fill the disk.
+        for other in self._generations.values():
+            if other is own:
+                continue
+            for listener in other.listeners:
+                if listener not in own.listeners:
+                    listener.socket.close()
+            if other.access is not None:
+                other.access.sink.close()
 
     def _send(self, pid: int, number: int) -> None:
         # A pid stays ours until it is reaped, so it can be gone but never be somebody else's.
@@ -287,6 +298,12 @@ class Performer:
         except StartError as error:
             # Its workers could open it a moment ago; the arbiter stays with the log it has.
             log.error("%s", error)  # noqa: TRY400 - the line says it all
+
+    def _reopen_logs(self) -> None:
+        observe_log.reopen()
+        for generation in self._generations.values():
+            if generation.access is not None:
+                generation.access.reopen()
 
     def _keep(self, numbers: set[int]) -> None:
         """Drops all other generations, and closes the listeners that none of the kept ones has."""

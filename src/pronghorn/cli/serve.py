@@ -4,20 +4,43 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from pronghorn.cli.source import Source
+from pronghorn.observe.sink import STANDARD
+from pronghorn.options import Settings
 from pronghorn.settings.load import given_by_program
 
 
 def serve(source: Source) -> int:
     """Run the arbiter; its exit status. StartError if the server cannot start."""
-    settings = source.load().settings
+    settings = _settings(source)
     # Nothing but serving needs the arbiter, which brings the native modules.
     from pronghorn.arbiter import run  # noqa: PLC0415
 
-    return run(settings, lambda: source.load().settings)
+    return run(settings, lambda: _settings(source))
 
 
 def serve_app(app: str, settings: Mapping[str, object]) -> int:
     """Run the arbiter for a program that calls `pronghorn.run`; its exit status. StartError as with `serve`."""
     arguments, config = given_by_program(app, settings)
     return serve(Source(arguments, dict(os.environ), Path.cwd(), config))
+
+
+def _settings(source: Source) -> Settings:
+    """The settings, with log files named from the directory the command was started in.
+
+    Workers and reloads open them later, when a preloaded application may have changed the current directory.
+    """
+    settings = source.load().settings
+    logs = settings.logs
+    placed = msgspec.structs.replace(
+        logs,
+        errorlog=_placed(source.cwd, logs.errorlog),
+        accesslog=logs.accesslog and _placed(source.cwd, logs.accesslog),
+    )
+    return msgspec.structs.replace(settings, logs=placed)
+
+
+def _placed(folder: Path, log: str) -> str:
+    return log if log == STANDARD else str(folder / log)

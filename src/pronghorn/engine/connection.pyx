@@ -124,16 +124,19 @@ cdef class Connection:
                 return 1 if errno == EAGAIN else -1
             self.outbox_start += <size_t>sent
             self.outbox_size -= <uint64_t>sent
+            if self.outbox_start < size:
+                return 1        # it took what it had room for: asking again would only say so
         return 0
 
     cdef int _drain_file(self, FileSlice piece) except -2:
+        cdef uint64_t wanted
         cdef ssize_t sent
-        cdef int pieces = 0
-        while piece.left:
-            if pieces == SENDFILE_TURN:
-                return 1
-            pieces += 1
-            sent = sendfile(self.fd, piece.fd, &piece.offset, min(piece.left, <uint64_t>SENDFILE_PIECE))
+        cdef int _turn
+        for _turn in range(SENDFILE_TURN):
+            if piece.left == 0:
+                return 0
+            wanted = min(piece.left, <uint64_t>SENDFILE_PIECE)
+            sent = sendfile(self.fd, piece.fd, &piece.offset, wanted)
             if sent < 0:
                 if errno == EINTR:
                     continue
@@ -142,7 +145,9 @@ cdef class Connection:
                 return -1
             piece.left -= <uint64_t>sent
             self.outbox_size -= <uint64_t>sent
-        return 0
+            if <uint64_t>sent < wanted:
+                return 1
+        return 1 if piece.left else 0
 
     cdef void forget_outbox(self):
         self.outbox = None

@@ -58,6 +58,7 @@ cdef class Exchange:
     cdef double began
     cdef uint64_t queued_ns
     cdef uint64_t called_ns         # when the application was called
+    cdef uint64_t progress_ns       # when it last sent something, or was called: its deadline counts from here
     cdef int route                  # slot of the loop's route table, -1 unknown
     # the response
     cdef bint started               # start_response was called
@@ -79,6 +80,7 @@ cdef class Exchange:
     cdef int flush(self) except -1
     cdef int end(self) except -1
     cdef int fail(self) except -1
+    cdef int cut(self) except -1
     cdef int answer(self, str status, str text, list headers) except -1
     cdef int _put(self, bytes data, size_t size) except -1
     cdef object warn(self, text, value)

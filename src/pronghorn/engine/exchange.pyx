@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 
-from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, send, writev
+from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
 from pronghorn.wire.buffer cimport append, discard_front, release
 from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
 
@@ -219,8 +219,9 @@ cdef class Exchange:
         if self.abandoned:
             return 0
         flush_out(self.thread, self.connection)
-        if self.connection.outbox_size > self.host.high_water and not self.connection.broken and not self.abandoned:
+        if self.connection.outbox_size > self.host.high_water and not self.connection.broken:
             self.host.wait_for_peer(self.thread, self.connection)
+        self.progress_ns = monotonic_ns()
         return 0
 
     cdef int end(self) except -1:
@@ -247,8 +248,12 @@ cdef class Exchange:
         self.ended = True
         self.keep_alive = False
         flush_out(self.thread, self.connection)
+        return self.cut()
+
+    cdef int cut(self) except -1:
+        """Before a close in the middle of a response: where its end would look like that of the body, a reset."""
         if not self.sends_chunks and self.verdict.content_length < 0:
-            self.connection.reset_on_close()     # the end of the bytes would look like the end of the body
+            self.connection.reset_on_close()
         return 0
 
     cdef int answer(self, str status, str text, list headers) except -1:

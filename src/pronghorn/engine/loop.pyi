@@ -12,6 +12,7 @@ from pronghorn.options import EngineOptions
 class Engine:
     draining: bool
     wants_recycling: bool
+    recycling_reason: str | None
     def __init__(
         self,
         handler: WSGI,

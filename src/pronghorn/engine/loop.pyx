@@ -81,6 +81,7 @@ cdef class Engine(Intake):
     cdef epoll_event batch[BATCH]
     cdef int batch_size
     cdef int batch_at
+    cdef uint64_t batch_ns          # when it came
     cdef list held                  # connections whose responses wait for the end of the batch
     cdef uint64_t held_ns           # since when
     cdef bint holding               # handlers are slow enough for that to pay
@@ -217,12 +218,14 @@ cdef class Engine(Intake):
 
     cdef int _turn(self, PoolThread thread) except -1:
         """What is due by the clock, and the next batch of events."""
-        cdef int count, timeout
-        cdef uint64_t began = self.now
+        cdef int count = 0, timeout
+        cdef bint likely = self.batch_size > 1
+        cdef uint64_t took
         self._flush_held()
         self._clock()
-        self.timing = self.now - began > LONG_BATCH
-        self.holding = self.batch_size > 1 and self.now - began > <uint64_t>self.batch_size * WORTH_HOLDING
+        took = self.now - self.batch_ns
+        self.timing = took > LONG_BATCH
+        self.holding = likely and took > <uint64_t>self.batch_size * WORTH_HOLDING
         self._expire(thread)
         if self.unflushed_ns and self.now >= self.unflushed_ns + FLUSH_LOG:
             self.recorder.flush()
@@ -236,9 +239,10 @@ cdef class Engine(Intake):
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
         self.batch_at = self.batch_size = 0
-        # First without waiting and with the GIL: releasing it around a call that returns at once costs more than the
-        # call.
-        count = epoll_wait(self.epoll, self.batch, BATCH, 0)
+        # First without waiting and with the GIL, if the last batch makes more events likely: releasing it around a call
+        # that returns at once costs more than the call.
+        if likely or self.returned or self._has_runnable():
+            count = epoll_wait(self.epoll, self.batch, BATCH, 0)
         if count == 0 and not self.returned and not self._has_runnable():
             timeout = self._wait_ms()
             self.waiting = True
@@ -246,6 +250,7 @@ cdef class Engine(Intake):
                 count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
             self.waiting = False
             self._clock()
+        self.batch_ns = self.now
         self.batch_size = count if count > 0 else 0
         return 0
 

@@ -26,6 +26,7 @@ cdef class Pool(Sockets):
     cdef uint64_t requests
     cdef uint64_t recycle_after
     cdef readonly bint wants_recycling
+    cdef readonly str recycling_reason
     cdef int state_fd
     cdef uint64_t timeout_ns        # a request's deadline; 0: none
     cdef uint64_t overdue_check_ns  # when calls are next held against it
@@ -57,4 +58,4 @@ cdef class Pool(Sockets):
     cdef int _check_overdue(self, PoolThread thread) except -1
     cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1
-    cdef int _ask_to_recycle(self) except -1
+    cdef int _ask_to_recycle(self, str reason) except -1

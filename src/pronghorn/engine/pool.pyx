@@ -195,6 +195,7 @@ cdef class Pool(Sockets):
         if self.active >= len(self.threads):
             self._spare()
         exchange.called_ns = monotonic_ns() if parted or self.timing or self.routes.scored else self.now
+        exchange.progress_ns = exchange.called_ns
         try:
             if not parted:
                 thread.ticket = baton_enter(baton)
@@ -257,7 +258,7 @@ cdef class Pool(Sockets):
             # and the reset would take the response with it (RFC 9112 section 9.6).
             connection.lingering = connection.lingering or not exchange.peer_closes
         if self.recycle_after and self.requests >= self.recycle_after and not self.wants_recycling:
-            self._ask_to_recycle()
+            self._ask_to_recycle(f"it has answered {self.requests} requests (setting `max_requests`)")
         return 0
 
     cdef int _record(self, Connection connection, Exchange exchange) except -1:
@@ -371,6 +372,7 @@ cdef class Pool(Sockets):
                 connection.forget_outbox()
             elif found > 0 and not connection.broken:
                 connection.drain()
+                thread.exchange.progress_ns = monotonic_ns()        # a slow peer is not the application's fault
         return 0
 
     # Deadlines of requests
@@ -386,9 +388,8 @@ cdef class Pool(Sockets):
             exchange = late.exchange
             if exchange.abandoned:
                 if not self.wants_recycling and self.now > late.overdue_ns + <uint64_t>STUCK_AFTER * SECOND:
-                    self.log.error("%s does not come back: this worker asks to be replaced", late.thread.name)
-                    self._ask_to_recycle()
-            elif self.now > exchange.called_ns + self.timeout_ns:
+                    self._ask_to_recycle("a request that is past its deadline holds a thread for good")
+            elif self.now > exchange.progress_ns + self.timeout_ns:
                 self._call_overdue(thread, late, exchange)
         return 0
 
@@ -401,7 +402,7 @@ cdef class Pool(Sockets):
         frame = sys._current_frames().get(late.ident)
         stack = "".join(traceback.format_stack(frame)) if frame is not None else "  (it has no Python stack)\n"
         self.log.error(
-            "%s %s has run for more than %s s (setting `timeout`); it is in\n%s",
+            "%s %s has been silent for more than %s s (setting `timeout`); it is in\n%s",
             exchange.environ.get("REQUEST_METHOD"), exchange.environ.get("RAW_URI"), self.timeout_ns / 1e9,
             stack.rstrip(),
         )
@@ -411,6 +412,7 @@ cdef class Pool(Sockets):
         flush_out(late, connection)         # what it said before, for other requests of this connection
         connection.exchange = None
         if exchange.head_sent:
+            exchange.cut()
             connection.broken = True
         else:
             self._answer(thread, connection, "504 Gateway Timeout", "The application did not answer in time.")
@@ -428,7 +430,8 @@ cdef class Pool(Sockets):
             exchange.body.dispose()
         return 0
 
-    cdef int _ask_to_recycle(self) except -1:
+    cdef int _ask_to_recycle(self, str reason) except -1:
         self.wants_recycling = True
+        self.recycling_reason = reason
         eventfd_write(self.state_fd, 1)
         return 0

@@ -1,15 +1,19 @@
 from typing import Final
 
+from typing_extensions import disjoint_base
+
 FREE: Final[int]
 BOOTING: Final[int]
 READY: Final[int]
 DRAINING: Final[int]
 
+@disjoint_base
 class Scoreboard:
     size: int
     def __init__(self, size: int) -> None: ...
     def slot(self, index: int) -> Slot: ...
 
+@disjoint_base
 class Slot:
     index: int
     state: int

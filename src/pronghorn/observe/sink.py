@@ -9,6 +9,7 @@ import os
 import select
 import stat
 import threading
+from pathlib import Path
 
 STANDARD = "-"
 
@@ -16,8 +17,9 @@ STANDARD = "-"
 class Sink:
     """One log file, pipe or terminal, written to in whole lines.
 
-    `target` is a path, or `-` for the standard descriptor `standard` (1 or 2). Raises OSError when a path cannot be
-    opened: the one moment at which somebody can still repair it. Later troubles are counted in `lost`.
+    `target` is a path (a relative one as of now), or `-` for the standard descriptor `standard` (1 or 2). Raises
+    OSError when a path cannot be opened: the one moment at which somebody can still repair it. Later troubles are
+    counted in `lost`.
     """
 
     def __init__(self, target: str, standard: int) -> None:
@@ -25,6 +27,8 @@ class Sink:
         self.lost = 0
         self.reason = ""
         self._standard = standard
+        # The application may change the current directory before the file is opened anew.
+        self._path = Path(target).absolute()
         # Re-entrant, because a signal handler may log in the middle of a write of its own thread.
         self._lock = threading.RLock()
         self._torn = False
@@ -48,7 +52,7 @@ class Sink:
 
         Raises OSError and goes on with the old one when that fails.
         """
-        descriptor = _open_standard(self._standard) if self.target == STANDARD else _open_path(self.target)
+        descriptor = _open_standard(self._standard) if self.target == STANDARD else _open_path(self._path)
         with self._lock:
             old, self._descriptor = self._descriptor, descriptor
             self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
@@ -139,7 +143,7 @@ def _piece_end(lines: bytes, at: int) -> int:
     return end + 1 if end >= 0 else most
 
 
-def _open_path(path: str) -> int:
+def _open_path(path: Path) -> int:
     # O_NONBLOCK: a named pipe that nobody reads fails here and now, where it would wait for ever without.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(path, flags, 0o644)

@@ -120,8 +120,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     timeout: Annotated[
         float,
         Option(
-            doc="Time the application may take for one request, then 504 and the thread's stack in the error log. "
-            "0 means no limit.",
+            doc="Time the application may stay silent in one request, until its response begins and between two parts "
+            "of it; then 504 (or a cut) and the thread's stack in the error log. 0 means no limit.",
             flags=("--timeout", "-t"),
             gunicorn="timeout",
             unit=Unit.SECONDS,

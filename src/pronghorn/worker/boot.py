@@ -23,7 +23,7 @@ from pronghorn.worker import report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.pulse import Pulse
-from pronghorn.worker.serve import Serving, serve
+from pronghorn.worker.serve import Serving, reopen_logs, serve
 
 ARBITER_SIGNALS = (
     signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1,
@@ -60,11 +60,15 @@ class Birth:
 
 def run(birth: Birth) -> int:
     """The whole life of a worker; its exit status. Called in the child, with the arbiter's signals still blocked."""
-    _leave_the_arbiter(birth)
+    pending = _leave_the_arbiter(birth)
     try:
         log.setup(birth.settings.logs)
         app = birth.app or _load(birth)
         engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access)
+        if pending:
+            # USR1 came meanwhile: the first request already belongs into the new files.
+            pending.clear()
+            reopen_logs(birth.access)
         engine.start()
     except StartError as error:
         trace = error.trace if isinstance(error, AppLoadError) else ""
@@ -80,7 +84,8 @@ def run(birth: Birth) -> int:
             report_to=birth.report_to,
             pulse=birth.pulse,
             graceful_timeout=birth.settings.fleet.graceful_timeout,
-        )
+        ),
+        pending,
     )
 
 
@@ -89,8 +94,11 @@ def _load(birth: Birth) -> Callable[..., Any]:
     return load(birth.settings.app.app)
 
 
-def _leave_the_arbiter(birth: Birth) -> None:
-    """Gives up everything inherited that is the arbiter's: its signal handlers, descriptors, randomness."""
+def _leave_the_arbiter(birth: Birth) -> set[int]:
+    """Gives up everything inherited that is the arbiter's: its signal handlers, descriptors, randomness.
+
+    Returns a set in which USR1 is noted from now on: an import may take long, and the logs are open already.
+    """
     # TERM, not KILL: the worker may still finish what runs. The kernel looks at the forking *thread*; the arbiter has
     # only one.
     set_parent_death_signal(signal.SIGTERM)
@@ -101,8 +109,10 @@ def _leave_the_arbiter(birth: Birth) -> None:
         # While the application is imported nothing can be lost: the default action ends the worker at once.
         signal.signal(number, signal.SIG_DFL)
     # A hangup or a worker count is the arbiter's business, also when a terminal or `killall` sends it to everybody.
-    for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
+    for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2, signal.SIGWINCH):
         signal.signal(number, signal.SIG_IGN)
+    pending: set[int] = set()
+    signal.signal(signal.SIGUSR1, lambda number, _: pending.add(number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ARBITER_SIGNALS)
     if os.getppid() != birth.arbiter:
         # The arbiter died between the fork and the prctl: no signal will ever come.
@@ -116,3 +126,4 @@ def _leave_the_arbiter(birth: Birth) -> None:
     with contextlib.suppress(OSError, ValueError):
         # ABRT (from the arbiter, for a hung worker), SEGV and the like leave the stacks of all threads in the log.
         faulthandler.enable(sys.stderr, all_threads=True)
+    return pending

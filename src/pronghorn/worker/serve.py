@@ -11,7 +11,7 @@ import selectors
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from types import FrameType
 from typing import Any
@@ -65,18 +65,22 @@ class Mode(Enum):
 class Watch:
     """The state of the main thread's wait."""
 
+    pending: set[int]
+    """Signals that arrived and were not acted on; the handler does nothing but add to it."""
     mode: Mode = Mode.SERVING
     stop_at: float | None = None
     """Monotonic second at which draining turns into stopping."""
     tired: bool = False
     orphaned: bool = False
-    pending: set[int] = field(default_factory=set)
-    """Signals that arrived and were not acted on; the handler does nothing but add to it."""
 
 
-def serve(serving: Serving) -> int:
-    """Serves until told to leave or orphaned; the exit status. Says it is ready as soon as it can be told so."""
-    watch = Watch()
+def serve(serving: Serving, pending: set[int]) -> int:
+    """Serves until told to leave or orphaned; the exit status. Says it is ready as soon as it can be told so.
+
+    Arguments:
+        pending: signals that arrived and were not acted on; more may join them until the handlers here take over.
+    """
+    watch = Watch(pending)
     with selectors.DefaultSelector() as selector, _signals_into(watch) as wakeup:
         selector.register(wakeup, selectors.EVENT_READ, lambda: _empty(wakeup))
         selector.register(serving.leash, selectors.EVENT_READ, lambda: _on_leash(serving, watch, selector))
@@ -103,20 +107,21 @@ def _step(serving: Serving, watch: Watch) -> None:
     while watch.pending:
         number = watch.pending.pop()
         if number == signal.SIGUSR1:
-            _reopen_logs(serving.access)
+            reopen_logs(serving.access)
         elif number == signal.SIGTERM:
             _drain(serving, watch, serving.graceful_timeout)
         else:
             _stop(serving, watch)
     if engine.wants_recycling and not watch.tired and watch.mode is Mode.SERVING:
         watch.tired = True
-        report.send(serving.report_to, report.Tired("max_requests reached"))
+        report.send(serving.report_to, report.Tired(serving.engine.recycling_reason or ""))
     if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
         log.warning("Worker %d did not finish its requests in time: they are cut off", os.getpid())
         _stop(serving, watch)
 
 
-def _reopen_logs(access: AccessLog | None) -> None:
+def reopen_logs(access: AccessLog | None) -> None:
+    """Opens the error log and the access log anew."""
     observe_log.reopen()
     if access is not None:
         access.reopen()

@@ -1,0 +1,69 @@
+"""What the documents say about settings and faults, held against the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pronghorn.options.table import TABLE
+from pronghorn.settings.describe import default_text
+from pronghorn.wire.faults import FAULTS
+from pronghorn.worker.exits import Exit
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SOURCE = ROOT / "src" / "pronghorn"
+MAP = (ROOT / "ARCHITECTURE.md").read_text()
+SECURITY = (DOCS / "security.md").read_text()
+LIMITS = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", SECURITY, re.MULTILINE)
+
+
+def test_there_is_a_table_of_limits():
+    assert {"limit_request_line", "limit_request_body", "header_timeout", "timeout"} <= {name for name, _, _ in LIMITS}
+
+
+@pytest.mark.parametrize(("name", "default", "beyond"), LIMITS)
+def test_the_limits(name, default, beyond):
+    assert default == default_text(TABLE[name]).strip("`")
+    for status in re.findall(r"\b\d{3}\b", beyond):
+        assert status in TABLE[name].option.doc
+
+
+def test_every_deadline_and_limit_stands_in_the_table():
+    words = ("limit", "timeout", "keepalive", "worker_connections", "backlog")
+    named = {name for name in TABLE if name.startswith(words) or name.endswith(words)}
+    assert named - {"boot_timeout"} <= {name for name, _, _ in LIMITS}
+
+
+def test_every_status_of_a_fault_is_spoken_of():
+    assert {fault.status for fault in FAULTS.values()} <= {int(text) for text in re.findall(r"\b\d{3}\b", SECURITY)}
+
+
+def test_the_trusted_proxies():
+    assert f"`{','.join(TABLE['forwarded_allow_ips'].default)}`" in SECURITY
+
+
+@pytest.mark.parametrize("name", ["signals.md", "exit-statuses.md"])
+def test_the_exit_statuses(name):
+    assert {f"{status:d}" for status in Exit} <= set(
+        re.findall(r"^\| (\d+) \|", (DOCS / name).read_text(), re.MULTILINE)
+    )
+
+
+def test_every_page_is_listed():
+    listed = set(re.findall(r"\]\(([\w.-]+)\)", (DOCS / "index.md").read_text()))
+    pages = {path.name for path in DOCS.iterdir() if path.suffix in (".md", ".json")}
+    assert pages - {"index.md"} == listed
+
+
+def test_the_map_of_the_house_has_every_file():
+    for path in sorted(SOURCE.rglob("*")):
+        if path.suffix in (".py", ".pyx") and path.parent != SOURCE and path.stem != "__init__":
+            assert re.search(rf"`(\w+/)?{path.stem}(\.pyx?)?`", MAP), f"{path.relative_to(SOURCE)} is not in the map"
+
+
+def test_every_file_of_the_map_is_there():
+    names = {path.name for path in SOURCE.rglob("*")}
+    for named in re.findall(r"`([\w/]+\.(?:pyx?|pxd|pyi))`", MAP):
+        found = (SOURCE / named).exists() if "/" in named else named in names
+        assert found, f"{named} is in the map only"
