@@ -14,7 +14,7 @@ import pytest
 
 from pronghorn.observe.access import AccessLog
 from pronghorn.testing import serve, serve_engine
-from tests.engine.test_connections import hello, listener, url_of
+from tests.engine.test_connections import listener, url_of
 from tests.support.raw import Client, wait_for
 
 StartResponse = Callable[..., Any]
@@ -88,7 +88,7 @@ with serve(app) as url, Client(url) as client:
         assert client.get().body == b"done"
 """
     done = subprocess.run([sys.executable, "-c", script], timeout=30, check=False)
-    assert done.returncode == 0     # -11: a bytes of the environ was read as if it were a str
+    assert done.returncode == 0  # -11: a bytes of the environ was read as if it were a str
 
 
 # The access log runs Python, between the end of a call and the return of its connection
@@ -114,6 +114,40 @@ def test_a_connection_is_not_read_before_its_response_is_sent(tmp_path: Path) ->
         assert slow.asked.wait(5)
         client.request("/second")
         assert [client.read_response().body for _ in range(2)] == [b"first", b"/second"]
+
+
+def test_bodies_in_files_are_never_read_as_requests() -> None:
+    """Closing a spool file lets other threads run: the connection is not theirs before its response is sent."""
+    size = 300_000
+    body = bytes(size)
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        length = len(environ["wsgi.input"].read())
+        time.sleep(0.003)
+        return text(start_response, str(length).encode())
+
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    until = time.monotonic() + 10
+    wrong: list[object] = []
+
+    def work() -> None:
+        while time.monotonic() < until and not wrong:
+            try:
+                with Client(url) as client:
+                    sender = threading.Thread(target=client.send, args=((head + body) * 30,))
+                    sender.start()
+                    wrong.extend(r for _ in range(30) if (r := client.read_response()).body != str(size).encode())
+                    sender.join()
+            except OSError as error:
+                wrong.append(error)
+
+    with serve(app, body_memory=65536, threads=4) as url:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
 
 
 def test_a_drain_does_not_close_before_the_response_is_sent(tmp_path: Path) -> None:
@@ -172,25 +206,24 @@ def late_app(returned: threading.Event, release: threading.Event) -> Callable[..
 def test_a_call_that_returns_while_its_deadline_is_logged_is_answered_once() -> None:
     release, returned, logged = threading.Event(), threading.Event(), threading.Event()
     log = logging.getLogger("pronghorn.error")
-    pausing = Pausing("has been silent for more than", logged)
+    pausing = Pausing("setting `timeout`", logged)
     log.addHandler(pausing)
     try:
-        with serve(late_app(returned, release), timeout=0.5, threads=2) as url:
-            with Client(url) as late:
-                late.request("/late")
-                assert pausing.reached.wait(5)
-                release.set()
-                assert returned.wait(5)
-                response = late.read_response()     # the call came back first: its answer, or the 504, but one of them
-                logged.set()
-                late.socket.settimeout(1.5)
-                assert response.status in (200, 504)
+        with serve(late_app(returned, release), timeout=0.5, threads=2) as url, Client(url) as late:
+            late.request("/late")
+            assert pausing.reached.wait(5)
+            release.set()
+            assert returned.wait(5)
+            response = late.read_response()  # the call came back first: its answer, or the 504, but one of them
+            logged.set()
+            late.socket.settimeout(1.5)
+            assert response.status in (200, 504)
+            rest = b""
+            try:
+                rest = late.socket.recv(1000)
+            except (TimeoutError, ConnectionResetError):
                 rest = b""
-                try:
-                    rest = late.socket.recv(1000)
-                except (TimeoutError, ConnectionResetError):
-                    rest = b""
-                assert rest == b""
+            assert rest == b""
     finally:
         logged.set()
         release.set()
@@ -201,14 +234,14 @@ def test_a_deadline_never_sends_one_peer_the_response_of_another() -> None:
     release, returned, logged, end = (threading.Event() for _ in range(4))
     plain = late_app(returned, release)
     log = logging.getLogger("pronghorn.error")
-    pausing = Pausing("has been silent for more than", logged)
+    pausing = Pausing("setting `timeout`", logged)
     log.addHandler(pausing)
     said = threading.Event()
 
     def secret() -> Iterator[bytes]:
         yield b"secret"
         said.set()
-        end.wait(5)     # what is behind the last yield
+        end.wait(5)  # what is behind the last yield
 
     def app(environ: Environ, start_response: StartResponse) -> Any:
         if environ["PATH_INFO"] == "/secret":
@@ -227,8 +260,8 @@ def test_a_deadline_never_sends_one_peer_the_response_of_another() -> None:
                 assert pausing.reached.wait(5)
                 release.set()
                 assert late.read_response().status == 504
-                assert said.wait(5)
                 logged.set()
+                assert said.wait(5)
                 late.socket.settimeout(2)
                 stray = b""
                 try:
@@ -247,22 +280,21 @@ def test_a_deadline_never_sends_one_peer_the_response_of_another() -> None:
 def test_request_timeout_is_never_raised_in_a_later_request() -> None:
     release, returned, logged = threading.Event(), threading.Event(), threading.Event()
     log = logging.getLogger("pronghorn.error")
-    pausing = Pausing("has been silent for more than", logged)
+    pausing = Pausing("setting `timeout`", logged)
     log.addHandler(pausing)
     try:
-        with serve(late_app(returned, release), timeout=2.0, threads=3) as url:
-            with Client(url) as late:
-                late.request("/late")
-                assert pausing.reached.wait(5)
-                release.set()
-                assert late.read_response().status == 504
-                logged.set()
-                innocents = [Client(url) for _ in range(3)]
-                for innocent in innocents:
-                    innocent.request("/work")
-                assert [innocent.read_response().status for innocent in innocents] == [200, 200, 200]
-                for innocent in innocents:
-                    innocent.socket.close()
+        with serve(late_app(returned, release), timeout=2.0, threads=3) as url, Client(url) as late:
+            late.request("/late")
+            assert pausing.reached.wait(5)
+            release.set()
+            assert late.read_response().status == 504
+            logged.set()
+            innocents = [Client(url) for _ in range(3)]
+            for innocent in innocents:
+                innocent.request("/work")
+            assert [innocent.read_response().status for innocent in innocents] == [200, 200, 200]
+            for innocent in innocents:
+                innocent.socket.close()
     finally:
         logged.set()
         release.set()
@@ -274,11 +306,6 @@ def test_request_timeout_is_never_raised_in_a_later_request() -> None:
 
 def test_a_thread_that_cannot_be_started_costs_no_request() -> None:
     """As in a container at its pids limit. A stack no machine has room for makes the real call fail."""
-
-    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
-        if environ["PATH_INFO"] == "/block":
-            time.sleep(0.1)
-        return text(start_response, b"done")
 
     script = """
 import threading, time
@@ -304,9 +331,14 @@ with serve(app, threads=4) as url:
 
 def test_engines_that_are_stopped_leave_no_thread_behind() -> None:
     before = set(threading.enumerate())
-    for _ in range(300):
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        time.sleep(0.003)
+        return text(start_response, b"")
+
+    for _ in range(50):
         bound = listener()
-        with serve_engine(lambda e, s: (time.sleep(0.003), text(s, b""))[1], [bound], threads=8) as engine:
+        with serve_engine(app, [bound], threads=8) as engine:
             with Client(url_of(bound)) as one, Client(url_of(bound)) as two:
                 one.request()
                 two.request()
@@ -314,6 +346,24 @@ def test_engines_that_are_stopped_leave_no_thread_behind() -> None:
                 engine.stop()
                 engine.join(5)
     wait_for(lambda: set(threading.enumerate()) <= before, "the threads of the stopped engines to end", 5)
+
+
+def test_a_drain_ends_with_the_last_response() -> None:
+    """The thread that sends it has no baton: whoever leads must hear of it, and not at the next tick of a second."""
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        time.sleep(0.3)
+        return text(start_response, b"last")
+
+    bound = listener()
+    with serve_engine(app, [bound]) as engine, Client(url_of(bound)) as client:
+        client.request("/", "Connection: close")
+        wait_for(lambda: "1 of 8" in repr(engine), "the call")
+        engine.drain()
+        assert client.read_response().body == b"last"
+        began = time.monotonic()
+        assert engine.join(5)
+        assert time.monotonic() - began < 0.3
 
 
 # Bodies and responses that are cut
@@ -364,7 +414,7 @@ def test_a_cut_response_of_http_10_is_reset_although_the_peer_asked_for_keep_ali
 
     with serve(app) as url, Client(url) as client:
         client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        assert client.is_reset()        # an orderly end would make `first` a complete body
+        assert client.is_reset()  # an orderly end would make `first` a complete body
 
 
 def test_a_late_response_of_http_10_that_has_begun_is_reset() -> None:
@@ -396,7 +446,7 @@ def test_a_response_of_http_10_that_is_not_taken_in_time_is_reset() -> None:
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 def test_an_endless_response_ends_when_nothing_more_of_it_can_be_sent(method: str) -> None:
-    asked = []
+    asked: list[int] = []
 
     def pieces() -> Iterator[bytes]:
         while len(asked) < 2000:
@@ -416,7 +466,7 @@ def test_an_endless_response_ends_when_nothing_more_of_it_can_be_sent(method: st
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 def test_an_endless_body_where_none_is_allowed_ends(status: str) -> None:
-    asked = []
+    asked: list[int] = []
 
     def pieces() -> Iterator[bytes]:
         while len(asked) < 2000:
@@ -431,8 +481,3 @@ def test_an_endless_body_where_none_is_allowed_ends(status: str) -> None:
     with serve(app) as url, Client(url) as client:
         client.get()
     assert len(asked) < 100
-
-
-def test_neighbours_of_a_test_are_fine() -> None:
-    with serve(hello) as url, Client(url) as client:
-        assert client.get().body == b"hello"

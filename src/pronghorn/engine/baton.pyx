@@ -69,6 +69,9 @@ cdef void baton_lead(Baton* baton, int seat) noexcept nogil:
 cdef int baton_park(Baton* baton, int seat) noexcept nogil:
     pthread_getcpuclockid(pthread_self(), &baton.seats[seat].clock)
     pthread_mutex_lock(&baton.lock)
+    if load_int(&baton.stopping):       # written before the last dismissal, which is under this lock: nobody parks behind it
+        pthread_mutex_unlock(&baton.lock)
+        return WOKEN_TO_LEAVE
     baton.stack[baton.parked] = seat
     baton.parked += 1
     pthread_mutex_unlock(&baton.lock)

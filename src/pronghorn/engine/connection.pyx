@@ -35,8 +35,12 @@ cdef enum:
 
 @cython.final
 cdef class FileSlice:
+    def __cinit__(self):
+        self.fd = -1
+
     def __dealloc__(self):
-        close(self.fd)
+        if self.fd >= 0:
+            close(self.fd)
 
 
 @cython.final

@@ -110,6 +110,8 @@ cdef int flush_out(PoolThread thread, Connection connection) except -1:
     if done < thread.out.size and not connection.broken:
         connection.put_copy(thread.out.data + done, thread.out.size - done)
     thread.out.size = 0
+    if thread.out.capacity > 4 * OUT_ENOUGH:
+        release(&thread.out)        # one huge response must not cost its memory for ever
     return 0
 
 
@@ -123,6 +125,8 @@ cdef class Exchange:
     cdef int begin(self, str status, list headers) except -1:
         """Takes status and headers; renders them now, so that the application hears of mistakes while it can act."""
         self.thread.head.size = 0
+        if self.thread.head.capacity > 4 * OUT_ENOUGH:
+            release(&self.thread.head)
         self.started = False
         render_head(&self.thread.head, status, headers, &self.verdict)
         self.status = status

@@ -368,8 +368,13 @@ cdef class Engine(Intake):
                 arm(connection, SEND, self.queues, self.now)
             else:
                 connection.state = READING
-                self._set_interest(connection, EPOLLIN)
-                arm(connection, IDLE, self.queues, self.now)
+                self._wait_for_request(connection, self.now)
+        return 0
+
+    cdef int _wait_for_request(self, Connection connection, uint64_t now) except -1:
+        """A connection with nothing to send and nothing received."""
+        self._set_interest(connection, EPOLLIN)
+        arm(connection, IDLE, self.queues, now)
         return 0
 
     cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1:
@@ -383,6 +388,8 @@ cdef class Engine(Intake):
             now = monotonic_ns()
         if connection.broken or self.finished:
             self._drop(connection)
+            if thread.lost and self.draining and self.waiting:
+                self._wake()        # it may have been the last one the drain waits for
             return 0
         if connection.state == QUEUED:
             return 0
@@ -392,21 +399,21 @@ cdef class Engine(Intake):
             arm(connection, SEND, self.queues, now)
         elif connection.closing:
             self._part_from(connection)
+            if thread.lost and self.draining and self.waiting:
+                self._wake()
             return 0
         elif connection.state == READING_BODY:
             self._set_interest(connection, EPOLLIN)
             arm(connection, BODY, self.queues, now)
         else:
-            self._set_interest(connection, EPOLLIN)
             if connection.received.size == 0:
-                arm(connection, IDLE, self.queues, now)
-                if not self.accepting and self.resume_ns == 0 and not self.draining:
-                    self._set_accepting(True)       # at the limit: here is one that could make room
+                self._wait_for_request(connection, now)
                 if self.draining and connection.served:
                     connection.lingering = True
                     self._part_from(connection)
                     return 0
             else:
+                self._set_interest(connection, EPOLLIN)
                 if connection.armed != HEAD:
                     arm(connection, HEAD, self.queues, now)
                 if resume:
@@ -501,10 +508,10 @@ cdef class Engine(Intake):
                 self._drop(<Connection>self.table[fd])
         if self.recorder is not None:
             self.recorder.flush()
-        while baton_dismiss(self.baton):
-            pass
         with nogil:
             baton_stop(self.baton)
+        while baton_dismiss(self.baton):
+            pass
         self._change("stopped")
         self.stopped.set()
         return 0

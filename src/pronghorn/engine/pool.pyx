@@ -54,6 +54,7 @@ cdef enum:
     PATIENCE = 5 * MILLISECOND      # the interpreter's switch interval
     QUICK = 1 * MILLISECOND         # a call this short need not have lost the baton
     LONG = 2 * MILLISECOND          # a call this long makes its neighbours wait
+    WAIT_SLICE_MS = 250
     STUCK_AFTER = 5                 # seconds a thread has to come back after RequestTimeout was raised in it
 
 
@@ -364,30 +365,33 @@ cdef class Pool(Sockets):
 
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         cdef pollfd wanted
-        cdef int found, timeout = <int>(self.queues[SEND].duration_ns // MILLISECOND)
+        cdef int found
+        cdef uint64_t moved = monotonic_ns()
         if not thread.lost:
             self._flush_held()
             if baton_pass(self.baton, thread.ticket):
                 thread.lost = True
         wanted.fd = connection.fd
         wanted.events = POLLOUT
+        # In slices: a stop of the engine, or the request's deadline, may end the wait.
         while (
             connection.outbox_size > self.high_water // 2
             and not connection.broken
-            and connection.state == RUNNING     # its deadline has not taken it from this thread
+            and connection.state == RUNNING
             and not self.finished
         ):
             with nogil:
-                found = poll(&wanted, 1, timeout)
-            if connection.state != RUNNING:
+                found = poll(&wanted, 1, WAIT_SLICE_MS)
+            if connection.state != RUNNING or connection.broken:
                 break
-            if found == 0:
+            if found > 0:
+                connection.drain()
+                moved = monotonic_ns()
+                thread.exchange.progress_ns = moved     # a slow peer is not the application's fault
+            elif monotonic_ns() - moved > self.queues[SEND].duration_ns:
                 connection.broken = True
                 connection.reset_on_close()
                 connection.forget_outbox()
-            elif found > 0 and not connection.broken:
-                connection.drain()
-                thread.exchange.progress_ns = monotonic_ns()        # a slow peer is not the application's fault
         return 0
 
     # Deadlines of requests

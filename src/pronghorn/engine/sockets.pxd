@@ -33,8 +33,9 @@ cdef class Sockets(Host):
     cdef int* listener_fds
     cdef int listener_count
     cdef bint accepting
+    cdef bint full                  # accepting pauses because of the connection limit
     cdef bint deferred              # the last connection was left to a worker that has fewer
-    cdef uint64_t resume_ns         # when a pause of accepting ends; 0: when a connection closes
+    cdef uint64_t resume_ns         # when a pause of accepting ends
     cdef uint64_t warned_ns
     # connections
     cdef PyObject** table           # by descriptor
@@ -58,5 +59,6 @@ cdef class Sockets(Host):
     cdef int _empty_queues(self, PoolThread thread) except -1
     cdef int _accept_failed(self, int error) except -1
     cdef Connection _idlest(self)
+    cdef int _drop_idlest(self) except -1
     cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1
     cdef int _close_listeners(self) except -1

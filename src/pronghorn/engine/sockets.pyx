@@ -34,7 +34,7 @@ from pronghorn.engine.linux cimport (
     epoll_ctl,
     epoll_event,
 )
-from pronghorn.engine.posix cimport SHUT_RDWR, SHUT_WR, close, recv, shutdown, sockaddr, sockaddr_storage
+from pronghorn.engine.posix cimport MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, SHUT_WR, close, recv, shutdown, sockaddr, sockaddr_storage
 from pronghorn.engine.scoreboard cimport Row
 from pronghorn.wire.buffer cimport release
 
@@ -43,6 +43,9 @@ cdef enum:
     READY = 2                                   # scoreboard.READY
     BALANCE_PAUSE = 3 * MILLISECOND             # how long a worker leaves a connection to one that has fewer
     SHORTAGE_PAUSE = 250 * MILLISECOND          # how long accepting pauses when descriptors or memory run out
+    FULL_PAUSE = 50 * MILLISECOND               # how long accepting pauses at the connection limit
+    SHORTEST_IDLE = 500 * MILLISECOND           # what has been idle for less is not closed to make room
+    LOOK_AT = 16                                # idle connections looked at to find one to close
     WARN_EVERY = 10                             # seconds between complaints about that
 
 
@@ -124,12 +127,15 @@ cdef class Sockets(Host):
         release(&connection.received)
         self.table[connection.fd] = NULL
         close(connection.fd)
+        connection.fd = -1
+        connection.broken = True
         self.connections -= 1
         if self.row != NULL:
             self.row.connections = self.connections
         Py_DECREF(connection)
-        if not self.accepting and not self.draining and self.resume_ns == 0:
-            self._set_accepting(True)       # it was at its limit
+        if self.full and not self.draining:
+            self.full = False
+            self._set_accepting(True)
         return 0
 
     cdef int _place(self, int fd, Connection connection) except -1:
@@ -192,7 +198,8 @@ cdef class Sockets(Host):
         cdef int fd, _turn
         for _turn in range(ACCEPTS):
             if self.connections >= self.connection_limit and self._idlest() is None:
-                return self._pause_accepting(0)
+                self.full = True
+                return self._pause_accepting(FULL_PAUSE)
             if self._has_most() and not self.deferred and not self.draining:
                 self.deferred = True
                 return self._pause_accepting(BALANCE_PAUSE)
@@ -201,7 +208,7 @@ cdef class Sockets(Host):
             fd = accept4(listener, <sockaddr*>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
                 if self.connections >= self.connection_limit:
-                    self._drop(self._idlest())
+                    self._drop_idlest()
                 self._welcome(thread, fd, &address, listener)
                 if thread.lost:
                     return 0
@@ -230,14 +237,31 @@ cdef class Sockets(Host):
         return 1
 
     cdef Connection _idlest(self):
-        """The connection that has been idle for longest: it makes room for a new one. None when none is idle."""
+        """The connection that has been idle for longest: it makes room for a new one. None when none is idle.
+
+        One whose next request is here already, unread, or that has only just been answered is not idle: closing those
+        would cost a busy worker's peers their requests.
+        """
+        cdef void* link = self.queues[IDLE].first
         cdef Connection idlest
-        while self.queues[IDLE].first != NULL:
-            idlest = <Connection>self.queues[IDLE].first
-            if idlest.state == READING:
+        cdef char byte
+        cdef int _looked
+        for _looked in range(LOOK_AT):
+            if link == NULL:
+                return None
+            idlest = <Connection>link
+            if self.now + self.queues[IDLE].duration_ns < idlest.deadline_ns + SHORTEST_IDLE:
+                return None
+            if idlest.state == READING and recv(idlest.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0:
                 return idlest
-            disarm(idlest, self.queues)
+            link = idlest.behind
         return None
+
+    cdef int _drop_idlest(self) except -1:
+        cdef Connection idlest = self._idlest()
+        if idlest is not None:
+            self._drop(idlest)
+        return 0
 
     cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1:
         """A new connection. Its request is usually there already: reading at once saves a turn."""
