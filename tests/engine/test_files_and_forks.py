@@ -50,7 +50,7 @@ def test_what_a_file_object_has_not_flushed_is_sent(tmp_path: Path) -> None:
 
     def make() -> Any:
         path.write_bytes(b"12345")
-        file = path.open("r+b")  # noqa: SIM115  # the server closes it
+        file = path.open("r+b")  # the server closes it
         file.read(5)
         file.write(b"67890")
         file.seek(0)
@@ -68,11 +68,11 @@ def test_odd_files_are_answered(case: str, tmp_path: Path) -> None:
 
     def make() -> Any:
         if case == "past":
-            file = path.open("rb")  # noqa: SIM115  # the server closes it
+            file = path.open("rb")  # the server closes it
             file.seek(1000)
             return file
         if case == "closed":
-            file = path.open("rb")  # noqa: SIM115  # the server closes it
+            file = path.open("rb")  # the server closes it
             file.close()
             return file
         if case == "text":

@@ -251,26 +251,29 @@ def test_a_deadline_never_sends_one_peer_the_response_of_another() -> None:
 
     bound = listener()
     try:
-        with serve_engine(app, [bound], timeout=0.5, threads=1) as engine:
-            with Client(url_of(bound)) as late, Client(url_of(bound)) as other:
-                late.request("/late")
-                wait_for(lambda: "1 of 1" in repr(engine), "the first call")
-                other.request("/secret")
-                wait_for(lambda: "1 requests queued" in repr(engine), "the second request to be queued")
-                assert pausing.reached.wait(5)
-                release.set()
-                assert late.read_response().status == 504
-                logged.set()
-                assert said.wait(5)
-                late.socket.settimeout(2)
+        with (
+            serve_engine(app, [bound], timeout=0.5, threads=1) as engine,
+            Client(url_of(bound)) as late,
+            Client(url_of(bound)) as other,
+        ):
+            late.request("/late")
+            wait_for(lambda: "1 of 1" in repr(engine), "the first call")
+            other.request("/secret")
+            wait_for(lambda: "1 requests queued" in repr(engine), "the second request to be queued")
+            assert pausing.reached.wait(5)
+            release.set()
+            assert late.read_response().status == 504
+            logged.set()
+            assert said.wait(5)
+            late.socket.settimeout(2)
+            stray = b""
+            try:
+                stray = late.socket.recv(1000)
+            except (TimeoutError, ConnectionResetError):
                 stray = b""
-                try:
-                    stray = late.socket.recv(1000)
-                except (TimeoutError, ConnectionResetError):
-                    stray = b""
-                end.set()
-                assert b"secret" not in stray
-                assert other.read_response().body == b"secret"
+            end.set()
+            assert b"secret" not in stray
+            assert other.read_response().body == b"secret"
     finally:
         for event in (release, logged, end):
             event.set()
@@ -338,13 +341,16 @@ def test_engines_that_are_stopped_leave_no_thread_behind() -> None:
 
     for _ in range(50):
         bound = listener()
-        with serve_engine(app, [bound], threads=8) as engine:
-            with Client(url_of(bound)) as one, Client(url_of(bound)) as two:
-                one.request()
-                two.request()
-                one.read_response()
-                engine.stop()
-                engine.join(5)
+        with (
+            serve_engine(app, [bound], threads=8) as engine,
+            Client(url_of(bound)) as one,
+            Client(url_of(bound)) as two,
+        ):
+            one.request()
+            two.request()
+            one.read_response()
+            engine.stop()
+            engine.join(5)
     wait_for(lambda: set(threading.enumerate()) <= before, "the threads of the stopped engines to end", 5)
 
 
