@@ -108,8 +108,8 @@ cdef class Handler:
     # Calls the application and sends its response. Never raises for the application's faults.
     cdef int run(self, Exchange exchange) except -1
 
-# Forks of the application: an engine that starts was forked on purpose, and forgets them; a child that comes back out of the
-# application ends; a socket that a child may hold too is shut down before it is closed.
+# Forks of the application: an engine that starts was forked on purpose, and forgets them; a child that comes back out
+# of the application ends; a socket that a child may hold too is shut down before it is closed.
 cdef void forget_forks() noexcept
 cdef bint may_be_shared() noexcept
 cdef void stop_if_forked() noexcept

@@ -129,7 +129,7 @@ cdef class Engine(Intake):
         return (
             f"<Engine {self._state}: {self.connections} connections, "
             f"{self.active} of {self.limit} threads in the application, "
-            f"{len(self.queue) + len(self.lane)} requests queued, {self.requests} answered>"
+            f"{self.queued} requests queued, {self.requests} answered>"
         )
 
     @property
@@ -209,7 +209,7 @@ cdef class Engine(Intake):
                 self._resume(thread, <Connection>self.returned.pop())
                 if thread.lost:
                     return 0
-            if (self.queue or self.lane) and self._has_runnable():
+            if self._has_runnable():
                 self._run_queued(thread)
                 if thread.lost:
                     self._work_on(thread)
@@ -450,6 +450,7 @@ cdef class Engine(Intake):
             if exchange.queued_ns + self.queue_ns > self.now:
                 break
             queue.popleft()
+            self.queued -= 1
             if exchange.connection.state == QUEUED:
                 self._turn_away(thread, exchange)
                 self._settle(thread, exchange.connection, True)

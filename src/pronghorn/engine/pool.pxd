@@ -20,6 +20,7 @@ cdef class Pool(Sockets):
     cdef bint timing                # the last batch took long: find out which routes did
     cdef object queue               # complete requests that wait for a thread
     cdef object lane                # and those whose route computes: one at a time, when nothing else is ready
+    cdef uint32_t queued            # how many wait in both
     cdef uint32_t queue_limit
     cdef uint64_t queue_ns
     cdef Recorder recorder

@@ -165,7 +165,7 @@ cdef class Pool(Sockets):
             exchange.route = route_of(exchange.method, exchange.path)
             if computes(&self.routes, exchange.route):
                 return self._enqueue(thread, exchange, self.lane)
-        if self.active >= self.limit or self.queue:
+        if self.active >= self.limit or (self.queued and self.queue):
             return self._enqueue(thread, exchange, self.queue)
         if exchange.route >= 0 and blocks(&self.routes, exchange.route):
             self._part(thread)
@@ -315,11 +315,12 @@ cdef class Pool(Sockets):
         return self._answer(thread, connection, f"{what.status} {what.reason}", what.detail)
 
     cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1:
-        if <uint32_t>len(self.queue) + <uint32_t>len(self.lane) >= self.queue_limit:
+        if self.queued >= self.queue_limit:
             return self._turn_away(thread, exchange)
         exchange.queued_ns = self.now
         exchange.connection.state = QUEUED
         queue.append(exchange)
+        self.queued += 1
         return 0
 
     cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1:
@@ -331,7 +332,7 @@ cdef class Pool(Sockets):
 
     cdef bint _has_runnable(self) noexcept:
         """A queued request may run now."""
-        return self.active < self.limit and (
+        return self.queued > 0 and self.active < self.limit and (
             len(self.queue) > 0 or (len(self.lane) > 0 and load_int(&self.baton.computing) <= 0)
         )
 
@@ -341,6 +342,7 @@ cdef class Pool(Sockets):
         cdef Connection connection
         cdef bint computing = not self.queue
         exchange = <Exchange>(self.lane.popleft() if computing else self.queue.popleft())
+        self.queued -= 1
         connection = exchange.connection
         if connection.state != QUEUED:
             return 0

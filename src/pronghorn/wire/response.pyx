@@ -10,8 +10,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_Check
-from libc.stdint cimport int64_t, uint8_t
-from libc.stdio cimport snprintf
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, strlen
 
 from pronghorn.wire.buffer cimport Buffer, append, reserve
@@ -101,9 +100,19 @@ cdef int append_standard(Buffer* out, const Verdict* verdict) except -1:
 
 
 cdef int append_length(Buffer* out, int64_t length) except -1:
-    cdef char text[48]
-    cdef int size = snprintf(text, sizeof(text), "Content-Length: %lld\r\n", <long long>length)
-    if append(out, text, <size_t>size) < 0:
+    # By hand: snprintf would cost as much as all the rest of a small head.
+    cdef char digits[20]
+    cdef size_t at = sizeof(digits)
+    cdef uint64_t left = <uint64_t>length
+    while at == sizeof(digits) or (left and at):
+        at -= 1
+        digits[at] = <char>(48 + left % 10)
+        left //= 10
+    if (
+        append(out, b"Content-Length: ", 16) < 0
+        or append(out, &digits[at], sizeof(digits) - at) < 0
+        or append(out, b"\r\n", 2) < 0
+    ):
         raise MemoryError
     return 0
 
