@@ -69,7 +69,8 @@ cdef void baton_lead(Baton* baton, int seat) noexcept nogil:
 cdef int baton_park(Baton* baton, int seat) noexcept nogil:
     pthread_getcpuclockid(pthread_self(), &baton.seats[seat].clock)
     pthread_mutex_lock(&baton.lock)
-    if load_int(&baton.stopping):       # written before the last dismissal, which is under this lock: nobody parks behind it
+    # Written before the last dismissal, which is under this lock too: nobody parks behind it.
+    if load_int(&baton.stopping):
         pthread_mutex_unlock(&baton.lock)
         return WOKEN_TO_LEAVE
     baton.stack[baton.parked] = seat

@@ -61,7 +61,6 @@ from pronghorn.wire.response cimport render_date
 cdef enum:
     BATCH = 64                      # events a turn
     LONG_BATCH = 2 * MILLISECOND    # after a batch that took this long the calls of the next one are timed
-    WORTH_HOLDING = 40 * 1000       # ns a request: below, a peer hardly falls asleep between two responses
     HOLD = 1 * MILLISECOND          # a response is kept back at most
     FLUSH_LOG = 50 * MILLISECOND    # and a line of the access log: a write for each would cost more than the line
 
@@ -84,7 +83,6 @@ cdef class Engine(Intake):
     cdef uint64_t batch_ns          # when it came
     cdef list held                  # connections whose responses wait for the end of the batch
     cdef uint64_t held_ns           # since when
-    cdef bint holding               # handlers are slow enough for that to pay
     cdef list returned              # connections given back with bytes that wait to be read as requests
     cdef bint waiting               # the leader is, or is about to be, inside a wait that may block
     cdef uint64_t wakes_ns          # and this is when it will look at the clock again
@@ -221,12 +219,9 @@ cdef class Engine(Intake):
         """What is due by the clock, and the next batch of events."""
         cdef int count = 0, timeout
         cdef bint likely = self.batch_size > 1
-        cdef uint64_t took
         self._flush_held()
         self._clock()
-        took = self.now - self.batch_ns
-        self.timing = took > LONG_BATCH
-        self.holding = likely and took > <uint64_t>self.batch_size * WORTH_HOLDING
+        self.timing = self.now - self.batch_ns > LONG_BATCH
         self._expire(thread)
         if self.unflushed_ns and self.now >= self.unflushed_ns + FLUSH_LOG:
             self.recorder.flush()
@@ -321,16 +316,15 @@ cdef class Engine(Intake):
         return 0
 
     cdef bint _hold(self, PoolThread thread, Connection connection) except -1:
-        """Keeps a small response back for a moment when more requests of the batch wait. False: this one must not wait.
+        """Keeps a small response back for a moment when more events of the batch wait. False: this one must not wait.
 
-        A send wakes the peer; one that sleeps on the other side of the loopback or of a proxy's socket costs the sender
-        more than the send itself. Responses of a busy worker therefore leave in groups, at the latest HOLD after the
-        first, at the end of the batch, and before anything that may block.
+        A send wakes the peer; one that sleeps at the other end of the loopback or of a proxy's socket costs the sender
+        as much as the send itself. Responses of a busy worker therefore leave in groups: at the end of the batch, before
+        anything that may block, and at the latest HOLD after the first.
         """
         if (
             thread.lost
             or thread.out.size == 0
-            or self.batch_at == self.batch_size
             or connection.state != READING
             or connection.outbox is not None
             or connection.received.size
@@ -380,7 +374,7 @@ cdef class Engine(Intake):
     cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1:
         """Sends what is ready and decides what the connection waits for now (pool.pxd)."""
         cdef uint64_t now = self.now
-        if self.holding and self._hold(thread, connection):
+        if self.batch_at < self.batch_size and self._hold(thread, connection):
             return 0
         flush_out(thread, connection)
         thread.connection = None
