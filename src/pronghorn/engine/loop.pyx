@@ -319,8 +319,8 @@ cdef class Engine(Intake):
         """Keeps a small response back for a moment when more events of the batch wait. False: this one must not wait.
 
         A send wakes the peer; one that sleeps at the other end of the loopback or of a proxy's socket costs the sender
-        as much as the send itself. Responses of a busy worker therefore leave in groups: at the end of the batch, before
-        anything that may block, and at the latest HOLD after the first.
+        as much as the send itself. Responses of a busy worker therefore leave in groups: at the end of the batch,
+        before anything that may block, and at the latest HOLD after the first.
         """
         if (
             thread.lost
@@ -328,7 +328,6 @@ cdef class Engine(Intake):
             or connection.state != READING
             or connection.outbox is not None
             or connection.received.size
-            or connection.closing
             or connection.broken
             or self.draining
         ):
@@ -360,6 +359,8 @@ cdef class Engine(Intake):
             elif result > 0:
                 self._set_interest(connection, EPOLLOUT)
                 arm(connection, SEND, self.queues, self.now)
+            elif connection.closing:
+                self._part_from(connection)
             else:
                 connection.state = READING
                 self._wait_for_request(connection, self.now)
@@ -374,7 +375,7 @@ cdef class Engine(Intake):
     cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1:
         """Sends what is ready and decides what the connection waits for now (pool.pxd)."""
         cdef uint64_t now = self.now
-        if self.batch_at < self.batch_size and self._hold(thread, connection):
+        if (self.batch_at < self.batch_size or self.more_waits) and self._hold(thread, connection):
             return 0
         flush_out(thread, connection)
         thread.connection = None

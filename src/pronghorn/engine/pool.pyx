@@ -7,7 +7,7 @@ import traceback
 
 from cpython.object cimport PyObject
 from libc.errno cimport errno
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 
 from pronghorn.engine.baton cimport (
@@ -52,6 +52,7 @@ cdef extern from "Python.h":
 cdef enum:
     TICK = 1 * MILLISECOND          # the watchdog's
     PATIENCE = 5 * MILLISECOND      # the interpreter's switch interval
+    PROMPT = 800 * 1000             # the GIL came sooner than any switch interval: its holder did not hold it
     QUICK = 1 * MILLISECOND         # a call this short need not have lost the baton
     LONG = 2 * MILLISECOND          # a call this long makes its neighbours wait
     WAIT_SLICE_MS = 250
@@ -144,7 +145,7 @@ cdef class Pool(Sockets):
             return 0
         # A call that computes but left us the GIL sooner than its next switch does not hold it: it is as good as
         # blocked.
-        if self.baton.seats[before].verdict == WAS_BUSY and monotonic_ns() - self.baton.taken_ns < PATIENCE // 2:
+        if self.baton.seats[before].verdict == WAS_BUSY and monotonic_ns() - self.baton.taken_ns < PROMPT:
             self.baton.seats[before].verdict = WAS_BLOCKED
             add_int(&self.baton.computing, -1)
         # Responses that the old leader was saving up for one send must not wait for the call it is in now.

@@ -34,6 +34,8 @@ cdef class Sockets(Host):
     cdef int listener_count
     cdef bint accepting
     cdef bint full                  # accepting pauses because of the connection limit
+    cdef int burst                  # connections accepted before others get their turn
+    cdef bint more_waits            # another connection may be accepted at once
     cdef bint deferred              # the last connection was left to a worker that has fewer
     cdef uint64_t resume_ns         # when a pause of accepting ends
     cdef uint64_t warned_ns

@@ -34,12 +34,22 @@ from pronghorn.engine.linux cimport (
     epoll_ctl,
     epoll_event,
 )
-from pronghorn.engine.posix cimport MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, SHUT_WR, close, recv, shutdown, sockaddr, sockaddr_storage
+from pronghorn.engine.posix cimport (
+    MSG_DONTWAIT,
+    MSG_PEEK,
+    SHUT_RDWR,
+    SHUT_WR,
+    close,
+    recv,
+    shutdown,
+    sockaddr,
+    sockaddr_storage,
+)
 from pronghorn.engine.scoreboard cimport Row
 from pronghorn.wire.buffer cimport release
 
 cdef enum:
-    ACCEPTS = 32                                # connections accepted before others get their turn
+    ACCEPTS = 32                                # connections accepted at most before others get their turn
     READY = 2                                   # scoreboard.READY
     BALANCE_PAUSE = 3 * MILLISECOND             # how long a worker leaves a connection to one that has fewer
     SHORTAGE_PAUSE = 250 * MILLISECOND          # how long accepting pauses when descriptors or memory run out
@@ -63,6 +73,7 @@ cdef class Sockets(Host):
         for listener in self.listeners:
             self.listener_fds[self.listener_count] = listener.fileno()
             self.listener_count += 1
+        self.burst = 1
         self.epoll = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll < 0:
             raise OSError(errno, "cannot make the descriptor of the event loop")
@@ -196,7 +207,7 @@ cdef class Sockets(Host):
         cdef sockaddr_storage address
         cdef unsigned int length
         cdef int fd, _turn
-        for _turn in range(ACCEPTS):
+        for _turn in range(self.burst):
             if self.connections >= self.connection_limit and self._idlest() is None:
                 self.full = True
                 return self._pause_accepting(FULL_PAUSE)
@@ -209,15 +220,20 @@ cdef class Sockets(Host):
             if fd >= 0:
                 if self.connections >= self.connection_limit:
                     self._drop_idlest()
+                self.more_waits = _turn + 1 < self.burst
                 self._welcome(thread, fd, &address, listener)
+                self.more_waits = False
                 if thread.lost:
                     return 0
             elif errno == EAGAIN:
+                self.burst = max(1, self.burst // 2)
                 return 1
             elif errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
                 return self._accept_failed(errno)
             # Anything else (ECONNABORTED, EPROTO, EINTR, a network error of the peer's) concerns that connection alone:
             # accept(2).
+        # So many were there: perhaps there are more next time. One by one costs no call that only says `none`.
+        self.burst = min(ACCEPTS, 2 * self.burst)
         return 0
 
     cdef int _empty_queues(self, PoolThread thread) except -1:
