@@ -99,12 +99,14 @@ cdef class Connection:
     cdef int drain(self) except -2:
         cdef Py_ssize_t done = 0, count = len(self.outbox) if self.outbox is not None else 0
         cdef int result = 0
+        cdef bint more
         while done < count and result == 0:
             item = self.outbox[done]
             if isinstance(item, FileSlice):
                 result = self._drain_file(<FileSlice>item)
             else:
-                result = self._drain_bytes(<bytes>item, MSG_NOSIGNAL | (MSG_MORE if done + 1 < count else 0))
+                more = done + 1 < count or self.closing     # the close that follows sends what MSG_MORE keeps back
+                result = self._drain_bytes(<bytes>item, MSG_NOSIGNAL | (MSG_MORE if more else 0))
             if result == 0:
                 done += 1
                 self.outbox_start = 0

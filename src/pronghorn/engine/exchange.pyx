@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 
-from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
+from pronghorn.engine.posix cimport MSG_MORE, MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
 from pronghorn.wire.buffer cimport append, discard_front, release
 from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
 
@@ -94,12 +94,14 @@ os.register_at_fork(after_in_child=_note_child, after_in_parent=_note_parent)
 cdef int flush_out(PoolThread thread, Connection connection) except -1:
     cdef size_t done = 0
     cdef ssize_t sent
+    # The close that follows sends what MSG_MORE keeps back, and its FIN with it: one segment instead of two.
+    cdef int flags = MSG_NOSIGNAL | (MSG_MORE if connection.closing else 0)
     if thread.out.size == 0:
         return 0
     stop_if_forked()
     if not connection.broken and connection.outbox is None:
         while done < thread.out.size:
-            sent = send(connection.fd, thread.out.data + done, thread.out.size - done, MSG_NOSIGNAL)
+            sent = send(connection.fd, thread.out.data + done, thread.out.size - done, flags)
             if sent >= 0:
                 done += <size_t>sent
             elif errno == EAGAIN:
