@@ -423,21 +423,6 @@ def test_a_cut_response_of_http_10_is_reset_although_the_peer_asked_for_keep_ali
         assert client.is_reset()  # an orderly end would make `first` a complete body
 
 
-def test_a_late_response_of_http_10_that_has_begun_is_reset() -> None:
-    def pieces() -> Iterator[bytes]:
-        yield b"first"
-        while True:
-            time.sleep(0.01)
-
-    def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-        start_response("200 OK", [])
-        return pieces()
-
-    with serve(app, timeout=0.5) as url, Client(url) as client:
-        client.send(b"GET / HTTP/1.0\r\n\r\n")
-        assert client.is_reset()
-
-
 def test_a_response_of_http_10_that_is_not_taken_in_time_is_reset() -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         start_response("200 OK", [])
