@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from pronghorn.worker import report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.pulse import Pulse
+from pronghorn.worker.recycling import Allowance
 from pronghorn.worker.serve import Serving, reopen_logs, serve
 
 DEFAULT_SWITCH_INTERVAL = 0.005
@@ -90,6 +92,7 @@ def run(birth: Birth) -> int:
             report_to=birth.report_to,
             pulse=birth.pulse,
             graceful_timeout=birth.settings.fleet.graceful_timeout,
+            allowance=Allowance.of(birth.settings.fleet, time.monotonic()),
         ),
         pending,
     )
