@@ -32,6 +32,9 @@ BEAT = 1.0
 ORPHAN_DRAIN = 1.5
 """Seconds an orphan may take to finish its requests: a supervisor that restarts the arbiter needs the port back."""
 
+ORPHAN_END = 1.9
+"""Seconds after which an orphan ends whatever it is doing, exit functions of the application included."""
+
 QUICK_STOP = 0.3
 """Seconds the engine gets to give up its threads when it stops quickly."""
 
