@@ -34,7 +34,7 @@ class Loaded(Server):
     config: ClassVar[str]
     """The file of the settings."""
     refusal: ClassVar[str]
-    """What its log says once when a reload fails."""
+    """What its log says once when a reload fails; empty if there is no such line."""
 
     def __init__(
         self, folder: Path, settings: Settings, wrap: Sequence[str] = (), application: str = "application:app"
@@ -81,8 +81,8 @@ class Loaded(Server):
         return running & parents
 
     def crew(self) -> set[int]:
-        """The processes that are no arbiters."""
-        return self.processes() - self.arbiters() - {self.pid}
+        """The workers: they have opened the diary, and are no arbiters."""
+        return self.processes() & set(self.diary("import")) - self.arbiters() - {self.pid}
 
     def diary(self, event: str) -> dict[int, float]:
         """When each process noted the event."""
@@ -127,7 +127,7 @@ class Pronghorn(Loaded):
     def upgrade(self, workers: int) -> None:
         before = self.arbiter
         self.kill(signal.SIGUSR2)
-        if self.said(r"USR2 is ignored|(?i:upgrade)") == ["USR2 is ignored"]:
+        if self.said(r"USR2 is ignored|(?i:upgrad)")[0] == "USR2 is ignored":
             raise Unavailable("this version has no upgrade in place")
         wait_for(lambda: self.arbiter != before and before not in self.processes(), f"a new arbiter\n{self.text}")
 
@@ -137,7 +137,7 @@ class Gunicorn(Loaded):
 
     name = "Gunicorn"
     config = "gunicorn.conf.py"
-    refusal = "Traceback"
+    refusal = ""
 
     UNKNOWN = ("boot_timeout", "body_memory", "spool_dir", "max_memory", "drain_delay")
     """Settings that it does not have."""

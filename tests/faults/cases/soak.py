@@ -5,13 +5,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.faults.cases.clients import HEAD, STAGES
 from tests.faults.cases.recycling import ask, memory
 from tests.faults.cases.stuck import Stuck
 from tests.faults.client import Tally
 from tests.faults.scene import THREADS, WORKERS, Case, Scene
-from tests.faults.servers import Loaded
+from tests.faults.servers import Loaded, Unavailable
 
 WARM_UP = 0.25
 """The first part of the time, in which memory may grow."""
@@ -63,9 +64,23 @@ class Faults:
         self.server.kill(signal.SIGTTIN)
         self.server.kill(signal.SIGTTOU)
 
-    def reopen(self) -> None:
-        """USR1."""
+    def rotate(self) -> None:
+        """The access log is moved away, and opened anew."""
+        (self.scene.folder / "access.log").rename(self.scene.folder / "access.log.1")
         self.server.kill(signal.SIGUSR1)
+        self.scene.eventually("a new access log", (self.scene.folder / "access.log").exists)
+
+    def upgrade(self) -> None:
+        """The arbiter is replaced."""
+        self.version += 1
+        self.scene.release(self.version)
+        with contextlib.suppress(Unavailable):
+            self.server.upgrade(WORKERS)
+
+    def exhaust(self) -> None:
+        """A request asks for more memory than there is."""
+        with contextlib.suppress(OSError):
+            ask(self.server, "/trouble/allocate")
 
     def crash(self) -> None:
         """By a request."""
@@ -110,12 +125,14 @@ def soak(scene: Scene) -> None:
     ):  # fmt: skip
         faults = Faults(scene, server)
         every: list[Callable[[], None]] = [
-            faults.reload, faults.broken_reload, faults.kill_worker, faults.grow_and_shrink, faults.reopen,
-            faults.crash, faults.stick, faults.leave,
+            faults.reload, faults.broken_reload, faults.kill_worker, faults.grow_and_shrink, faults.rotate,
+            faults.crash, faults.stick, faults.leave, faults.upgrade, faults.exhaust,
         ]  # fmt: skip
+        held = descriptors(server.arbiter)
         samples = _play(scene, server, every)
         faults.reload()
         scene.eventually("all workers are there at the end", lambda: len(server.crew()) == WORKERS, 60)
+        scene.eventually("the arbiter holds no more descriptors", lambda: descriptors(server.arbiter) <= held)
         load.stop()
         unexplained = faults.unexplained(load.tally)
         scene.claim("every failure is explained by a fault", not unexplained, unexplained[:5])
@@ -155,4 +172,16 @@ def growth(samples: list[tuple[float, int]]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in samples) / spread * 3600 / (1 << 20)
 
 
-SOAK = Case("soak", "everything at random, Flask application", soak, short=10, long=1800)
+def descriptors(pid: int) -> int:
+    """How many a process holds."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+SOAK = Case(
+    "soak",
+    "everything at random, Flask application",
+    soak,
+    short=10,
+    long=1800,
+    no_gunicorn="has no deadline of a request",
+)
