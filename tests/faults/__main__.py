@@ -69,6 +69,8 @@ def tell(finding: Finding) -> None:
     print(
         f"{finding.case:16} {finding.server:10} {finding.unavailable or figures}, {finding.seconds:.1f} s", flush=True
     )
+    if finding.facts:
+        print("    " + ", ".join(f"{name} {value:g}" for name, value in finding.facts.items()), flush=True)
     for claim in finding.broken:
         print(f"    not kept: {claim.text}: {claim.detail[-700:]}", flush=True)
     for example in finding.examples[:3] if finding.broken else ():

@@ -18,7 +18,7 @@ STAGES = (
     HEAD + b"x" * 50_000,
     HEAD + b"x" * 100_000,
     b"GET /slow/aborted/100000/50 HTTP/1.1\r\nHost: faults\r\n\r\n",
-    b"GET /stream/aborted/1000000 HTTP/1.1\r\nHost: faults\r\n\r\n",
+    b"GET /stream/aborted/200000 HTTP/1.1\r\nHost: faults\r\n\r\n",
 )
 """What was sent when the client leaves."""
 
