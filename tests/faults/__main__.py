@@ -8,6 +8,7 @@ make soak MINUTES=30              everything at random for half an hour
 import argparse
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -56,7 +57,7 @@ def play(case: Case, server: str, rounds: int, seed: int) -> Finding:
         began = time.monotonic()
         try:
             finding = scene.play(case)
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
             finding = scene.finding
             scene.claim("the case can be played to its end", kept=False, detail=f"{type(error).__name__}: {error}")
         finding.seconds = round(time.monotonic() - began, 1)
