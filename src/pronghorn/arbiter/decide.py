@@ -61,6 +61,9 @@ TICK = 1.0
 LOST = 2 * TICK
 """A gap between ticks above this means that the arbiter itself did not run (SIGSTOP, suspended machine)."""
 
+SILENCE = 5.0
+"""Seconds of silence that mean nothing, however short `timeout` is: an idle worker shows life once a second."""
+
 SECOND_SIGNAL = 1.0
 """Seconds after which another TERM means impatience; sooner it is the same one, sent to the group and to the pid."""
 
@@ -100,7 +103,7 @@ def _on_tick(fleet: Fleet, event: Tick, now: float) -> Decision:
     actions: list[Action] = []
     for worker in fleet.workers:
         seen = max(event.heartbeats.get(worker.pid or 0, now), worker.ready_at or now, fleet.amnesty)
-        if worker.stage is Stage.READY and now - seen > fleet.policy.timeout:
+        if worker.stage is Stage.READY and now - seen > max(fleet.policy.timeout, SILENCE):
             said = f"{worker.name} shows no life for {now - seen:.0f} s (timeout is {fleet.policy.timeout:g} s)"
             actions.append(Say(Level.ERROR, f"{said}: it is stopped and replaced"))
             fleet, order = tell(fleet, worker, Order.ABORT, now + QUICK)
