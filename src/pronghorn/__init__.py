@@ -1,6 +1,6 @@
 """Pronghorn: an HTTP server for Python web applications that needs nothing in front."""
 
-TYPE_CHECKING = False       # as type checkers know it; importing typing would cost more than all the rest
+TYPE_CHECKING = False  # as type checkers know it; importing typing would cost more than all the rest
 if TYPE_CHECKING:
     from pronghorn.apps.current import Deadline
 

@@ -52,7 +52,11 @@ def test_a_new_board_is_free_and_serves() -> None:
 
 def test_a_request_in_flight_shows_what_it_is(held: Held) -> None:
     bound = listener()
-    with serve_engine(held, [bound], threads=2) as engine, Client(url_of(bound)) as client, Client(url_of(bound)) as two:
+    with (
+        serve_engine(held, [bound], threads=2) as engine,
+        Client(url_of(bound)) as client,
+        Client(url_of(bound)) as two,
+    ):
         assert client.get("/before").status == 200
         client.request("/held/a%20b%0A?token=secret", method="DELETE")
         running = wait_for(engine.slot.running, "the call")
@@ -107,7 +111,11 @@ def test_an_untrusted_peer_does_not_choose_the_name_of_its_request(held: Held) -
 
 def test_the_counters_of_a_row(held: Held) -> None:
     bound = listener()
-    with serve_engine(held, [bound], threads=1) as engine, Client(url_of(bound)) as first, Client(url_of(bound)) as next_:
+    with (
+        serve_engine(held, [bound], threads=1) as engine,
+        Client(url_of(bound)) as first,
+        Client(url_of(bound)) as next_,
+    ):
         row = engine.slot
         request = b"GET /held HTTP/1.1\r\nHost: test\r\n\r\n"
         first.send(request)

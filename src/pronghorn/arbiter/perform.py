@@ -128,6 +128,7 @@ class Performer:
         self._selector = means.selector
         self._generations = {1: first}
         self._children: dict[int, Child] = {}
+        self._described: set[int] = set()
         self._board = Scoreboard(means.slots)
         # Only the arbiter keeps the writing end, so its death is an end of file in every worker.
         self._leash, self._leash_held = os.pipe2(os.O_CLOEXEC)
@@ -219,6 +220,7 @@ class Performer:
 
     def _forget(self, pid: int) -> Child:
         child = self._children.pop(pid)
+        self._described.discard(pid)
         with contextlib.suppress(KeyError):
             self._selector.unregister(child.pipe)
         os.close(child.pipe)
@@ -282,8 +284,10 @@ class Performer:
 
     def _say_running(self, pid: int) -> None:
         """What a worker that hangs or has crashed was doing, by what it wrote before it called the application."""
-        child = self._children.get(pid)
-        for request in () if child is None else self._board.slot(child.slot).running():
+        if pid not in self._children or pid in self._described:
+            return
+        self._described.add(pid)
+        for request in self._board.slot(self._children[pid].slot).running():
             log.error("Worker %d was running %s", pid, request)
 
     def _send(self, pid: int, number: int) -> None:

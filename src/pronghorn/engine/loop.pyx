@@ -226,6 +226,7 @@ cdef class Engine(Intake):
 
     def attach(self, sock):
         """Serves a connected socket as if it had been accepted from this machine at the first listener."""
+        sock.setblocking(False)
         self.attached.append(sock.detach())
         self._wake()
 
@@ -542,9 +543,6 @@ cdef class Engine(Intake):
             connection.exchange = None
             self._refuse(thread, connection, LATE_REQUEST)
             return self._settle(thread, connection, False)
-        if kind == LINGER and connection.state == READING and connection.served:
-            connection.lingering = True     # its next request may be on the way: not a reset, please
-            return self._part_from(connection)
         if kind == SEND:
             self.log.debug("%s took nothing of a response for too long: closed", connection.address)
         return self._drop(connection)

@@ -103,7 +103,7 @@ def reopen() -> None:
 
 
 def dump_stacks_here() -> None:
-    """Has ABRT (from the arbiter, to a hung worker), SEGV and the like leave the stacks of all threads in the error log.
+    """Has ABRT (from the arbiter, to a hung worker), SEGV and the like leave all threads' stacks in the error log.
 
     The dump is written by the signal handler itself, so no thread needs the interpreter lock for it.
     """
