@@ -14,6 +14,7 @@ cdef class Pool(Sockets):
     cdef Baton* baton
     cdef list threads
     cdef int limit                  # threads that may be inside the application
+    cdef int allowed                # and as many as may be now: fewer while the system refuses threads
     cdef int active                 # threads that are
     cdef uint64_t spare_again_ns    # when to try again after the system refused a thread
     cdef Routes routes

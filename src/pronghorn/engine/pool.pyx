@@ -72,7 +72,7 @@ cdef class Pool(Sockets):
         self.threads = []
         self.queue = collections.deque()
         self.lane = collections.deque()
-        self.limit = min(options.threads, MAX_SEATS - 1)
+        self.limit = self.allowed = min(options.threads, MAX_SEATS - 1)
         self.queue_limit = options.queue_limit
         self.queue_ns = <uint64_t>(options.queue_timeout * SECOND)
         self.timeout_ns = <uint64_t>(options.timeout * SECOND)
@@ -117,6 +117,7 @@ cdef class Pool(Sockets):
             self.threads.pop()
             raise
         self.row.threads = <uint32_t>len(self.threads)
+        self.allowed = self.limit
         return 0
 
     def _thread_main(self, PoolThread thread):
@@ -190,7 +191,8 @@ cdef class Pool(Sockets):
             exchange.route = route_of(exchange.method, exchange.path)
             if computes(&self.routes, exchange.route):
                 return self._enqueue(thread, exchange, self.lane)
-        if self.active >= self.limit or (self.queued and self.queue):
+        self._spare()
+        if self.active >= self.allowed or (self.queued and self.queue):
             return self._enqueue(thread, exchange, self.queue)
         if exchange.route >= 0 and blocks(&self.routes, exchange.route):
             self._part(thread)
@@ -201,13 +203,12 @@ cdef class Pool(Sockets):
         if thread.lost:
             return 0
         self._flush_held()
-        self._spare()
         if baton_pass(self.baton, 0):
             thread.lost = True
         return 0
 
     cdef int _spare(self) except -1:
-        """A call that blocks needs somebody to give the baton to."""
+        """A call that blocks needs somebody to give the baton to: one thread more than there will be calls."""
         if len(self.threads) >= self.active + 2 or len(self.threads) > self.limit or self.finished:
             return 0
         if self.now < self.spare_again_ns:
@@ -216,8 +217,9 @@ cdef class Pool(Sockets):
             self._start_thread()
         except (MemoryError, RuntimeError) as error:
             # At a limit of the system (pids or memory of a container). With fewer threads the server is slower, not
-            # broken.
+            # broken: somebody must be left to lead.
             self.spare_again_ns = self.now + SECOND
+            self.allowed = max(1, <int>len(self.threads) - 1)
             self.log.error(
                 "Cannot start a thread beside the %d that run (%s); trying again later",
                 len(self.threads), error or "no memory",
@@ -234,8 +236,6 @@ cdef class Pool(Sockets):
         thread.connection = connection
         thread.exchange = exchange
         self.active += 1
-        if self.active >= len(self.threads):
-            self._spare()
         exchange.called_ns = monotonic_ns() if parted or self.timing or self.routes.scored else self.now
         exchange.progress_ns = exchange.called_ns
         exchange.timeout_ns = self.timeout_ns
@@ -375,7 +375,7 @@ cdef class Pool(Sockets):
 
     cdef bint _has_runnable(self) noexcept:
         """A queued request may run now."""
-        return self.queued > 0 and self.active < self.limit and (
+        return self.queued > 0 and self.active < self.allowed and (
             len(self.queue) > 0 or (len(self.lane) > 0 and load_int(&self.baton.computing) <= 0)
         )
 
@@ -383,7 +383,11 @@ cdef class Pool(Sockets):
         """Runs the next request that waits; only if `_has_runnable`."""
         cdef Exchange exchange
         cdef Connection connection
-        cdef bint computing = not self.queue
+        cdef bint computing
+        self._spare()
+        if not self._has_runnable():
+            return 0
+        computing = not self.queue
         exchange = <Exchange>(self.lane.popleft() if computing else self.queue.popleft())
         self.queued -= 1
         connection = exchange.connection
