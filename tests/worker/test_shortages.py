@@ -217,7 +217,7 @@ def test_a_body_beyond_the_largest_file(folder):
         assert upload(server, (2 << 20) - 1).body == b"hello %d" % ((2 << 20) - 1)
         assert list(spool.iterdir()) == []
         (worker,) = server.workers()
-        assert not [link for link in Path(f"/proc/{worker}/fd").iterdir() if str(spool) in os.readlink(link)]
+        assert not [link for link in Path(f"/proc/{worker}/fd").iterdir() if str(spool) in str(link.readlink())]
 
 
 def test_a_body_without_a_descriptor_for_it(short_of_descriptors):
