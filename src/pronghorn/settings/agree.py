@@ -9,6 +9,12 @@ from pronghorn.settings.units import format_quantity
 
 SYNC = "sync"
 
+LEAST_MEMORY = 16 * 1024**2
+"""Bytes; no Python process with an application is smaller, so less is mostly a number without its unit."""
+
+LEAST_LIFETIME = 1
+"""Seconds."""
+
 
 def single_thread(worker_class: str) -> bool:
     """Whether the worker class means one thread per worker, as long as nobody says how many."""
@@ -26,6 +32,15 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
             )
     if not values["bind"]:
         yield f"{origins['bind']}: bind is empty; name an address such as 127.0.0.1:8000"
+    for name, least, unit in (
+        ("max_memory", LEAST_MEMORY, Unit.BYTES),
+        ("max_lifetime", LEAST_LIFETIME, Unit.SECONDS),
+    ):
+        if 0 < values[name] < least:
+            yield (
+                f"{origins[name]}: {name} is {format_quantity(values[name], unit)}; the least is "
+                f"{format_quantity(least, unit)}, and 0 means no limit"
+            )
     base = cwd / (values["chdir"] or "")
     for name in ("chdir", "spool_dir"):
         directory = values[name]
