@@ -364,7 +364,7 @@ cdef class Engine(Intake):
         return <int>((wakes - self.now + MILLISECOND - 1) // MILLISECOND) if wakes > self.now else 0
 
     cdef int _dispatch(self, PoolThread thread, uint64_t data, uint32_t events) except -1:
-        cdef int fd = <int>(data & 0xFFFFFFFF)
+        cdef int fd = <int><uint32_t>data
         cdef uint32_t serial = <uint32_t>(data >> 32)
         cdef uint64_t value
         cdef Connection connection
