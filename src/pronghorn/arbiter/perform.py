@@ -116,9 +116,7 @@ class Performer:
             case Spawn():
                 return [self._spawn(action)]
             case Send(pid, order):
-                if order is Order.ABORT:
-                    self._say_running(pid)
-                self._send(pid, SIGNALS[order])
+                self._tell(pid, order)
             case LoadSettings(generation):
                 return self._load_settings(generation)
             case StopLoading(order):
@@ -263,6 +261,11 @@ class Performer:
         for other in self._generations.values():
             if other is not own and other.access is not None:
                 other.access.sink.close()
+
+    def _tell(self, pid: int, order: Order) -> None:
+        if order is Order.ABORT:
+            self._say_running(pid)
+        self._send(pid, SIGNALS[order])
 
     def _say_running(self, pid: int) -> None:
         """What a worker that hangs or has crashed was doing, by what it wrote before it called the application."""

@@ -37,6 +37,9 @@ ORPHAN_END = 1.9
 QUICK_STOP = 0.3
 """Seconds the engine gets to give up its threads when it stops quickly."""
 
+SHOWN = 10
+"""Requests that are named when they are cut off."""
+
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
 
 log = logging.getLogger("pronghorn.error")
@@ -120,8 +123,18 @@ def _step(serving: Serving, watch: Watch) -> None:
         watch.tired = True
         report.send(serving.report_to, report.Tired(why))
     if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
-        log.warning("Worker %d did not finish its requests in time: they are cut off", os.getpid())
+        _say_cut(serving.engine.running())
         _stop(serving, watch)
+
+
+def _say_cut(running: list[str]) -> None:
+    more = f" and {len(running) - SHOWN} more" if len(running) > SHOWN else ""
+    log.warning(
+        "Worker %d did not finish in time; cut off: %s%s",
+        os.getpid(),
+        "; ".join(running[:SHOWN]) or "only connections without a request",
+        more,
+    )
 
 
 def _fatigue(serving: Serving, watch: Watch) -> str:
