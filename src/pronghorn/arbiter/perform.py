@@ -116,7 +116,7 @@ class Performer:
             case Spawn():
                 return [self._spawn(action)]
             case Send(pid, order):
-                self._tell(pid, order)
+                self._send(pid, order)
             case LoadSettings(generation):
                 return self._load_settings(generation)
             case StopLoading(order):
@@ -262,11 +262,6 @@ class Performer:
             if other is not own and other.access is not None:
                 other.access.sink.close()
 
-    def _tell(self, pid: int, order: Order) -> None:
-        if order is Order.ABORT:
-            self._say_running(pid)
-        self._send(pid, SIGNALS[order])
-
     def _say_running(self, pid: int) -> None:
         """What a worker that hangs or has crashed was doing, by what it wrote before it called the application."""
         if pid not in self._children or pid in self._described:
@@ -275,11 +270,13 @@ class Performer:
         for request in self._board.slot(self._children[pid].slot).running():
             log.error("Worker %d was running %s", pid, request)
 
-    def _send(self, pid: int, number: int) -> None:
+    def _send(self, pid: int, order: Order) -> None:
+        if order is Order.ABORT:
+            self._say_running(pid)
         # A pid stays ours until it is reaped, so it can be gone but never be somebody else's.
         if pid in self._children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(pid, SIGNALS[order])
 
     def _load_settings(self, number: int) -> list[Event]:
         self._stop_loading(Order.KILL)
