@@ -64,7 +64,11 @@ def test_random_signals_that_end_nothing(start, place, seed, preload):
     begins_to_handle_signals(server)
     shake(server, chance, HARMLESS, 40)
     wait_for(
-        lambda: "reloading" not in server.lines[-1] and len(server.workers()) == wanted(server),
+        lambda: (
+            "is ready after" in server.text
+            and "reloading" not in server.lines[-1]
+            and len(server.workers()) == wanted(server)
+        ),
         f"the right number of workers (seed {seed})",
         30,
     )

@@ -116,9 +116,7 @@ class Performer:
             case Spawn():
                 return [self._spawn(action)]
             case Send(pid, order):
-                if order is Order.ABORT:
-                    self._say_running(pid)
-                self._send(pid, SIGNALS[order])
+                self._send(pid, order)
             case LoadSettings(generation):
                 return self._load_settings(generation)
             case StopLoading(order):
@@ -272,11 +270,13 @@ class Performer:
         for request in self._board.slot(self._children[pid].slot).running():
             log.error("Worker %d was running %s", pid, request)
 
-    def _send(self, pid: int, number: int) -> None:
+    def _send(self, pid: int, order: Order) -> None:
+        if order is Order.ABORT:
+            self._say_running(pid)
         # A pid stays ours until it is reaped, so it can be gone but never be somebody else's.
         if pid in self._children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(pid, SIGNALS[order])
 
     def _load_settings(self, number: int) -> list[Event]:
         self._stop_loading(Order.KILL)

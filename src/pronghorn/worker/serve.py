@@ -28,10 +28,10 @@ from pronghorn.worker.recycling import Allowance
 BEAT = 1.0
 """Seconds between two heartbeats, and between two looks at what the worker has used up."""
 
-ORPHAN_DRAIN = 1.5
+ORPHAN_DRAIN = 1.3
 """Seconds an orphan may take to finish its requests: a supervisor that restarts the arbiter needs the port back."""
 
-ORPHAN_END = 1.9
+ORPHAN_END = 1.7
 """Seconds after which an orphan ends whatever it is doing, exit functions of the application included."""
 
 QUICK_STOP = 0.3
