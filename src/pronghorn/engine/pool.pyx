@@ -507,8 +507,8 @@ cdef class Pool(Sockets):
             self._settle(thread, connection, False)
         stack = "".join(traceback.StackSummary.from_list(places).format()) or "  (it has no Python stack)"
         self.log.error(
-            "%s %s (request %s%s) runs for %.1f s and has been silent for more than %g s (setting `timeout`%s): %s, and "
-            "RequestTimeout is raised in its thread, which is in\n%s",
+            "%s %s (request %s%s) runs for %.1f s and has been silent for more than %g s (setting `timeout`%s): %s, "
+            "and RequestTimeout is raised in its thread, which is in\n%s",
             exchange.method, exchange.target, exchange.request_id(),
             f", client {connection.address}" if connection.address else "",
             (self.now - exchange.called_ns) / 1e9, exchange.timeout_ns / 1e9,
