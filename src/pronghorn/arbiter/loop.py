@@ -27,6 +27,7 @@ from pronghorn.arbiter.perform import Means, Performer
 from pronghorn.arbiter.pidfile import Pidfile
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
+from pronghorn.worker.exits import Exit
 
 SLOTS_PER_WORKER = 4
 """Processes that may exist at once for each worker wanted: itself, its replacement, and drainers of earlier reloads."""
@@ -46,14 +47,18 @@ SIGNALS: dict[int, tuple[Callable[[], Event], bool]] = {
 }
 """What each signal means, and whether two of them mean it twice."""
 
+STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
 log = logging.getLogger("pronghorn.error")
 
 
-def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
+def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bool = True) -> int:
     """Serves until a signal ends it; the exit status (docs/signals.md). Must be called on the main thread.
 
     Arguments:
         reload_settings: called for each SIGHUP, in a process of its own; StartError keeps the settings that serve.
+
+        ends: the process ends with the server, so that signals mean nothing any more.
 
     Raises:
         StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
@@ -61,6 +66,8 @@ def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
     folder = Path.cwd()
     observe_log.setup(settings.logs)
     with contextlib.ExitStack() as cleanup:
+        # First of all: from here on no signal leaves a pidfile or a socket behind.
+        signals = cleanup.enter_context(_Signals(ends=ends))
         if settings.fleet.pidfile:
             pidfile = Pidfile(settings.fleet.pidfile)
             pidfile.write()
@@ -69,9 +76,15 @@ def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
         cleanup.callback(close_listeners, first.listeners)
         for line in banner(settings, first.listeners):
             log.info("%s", line)
-        app = _preload(settings) if settings.app.preload_app else None
+        app = None
+        if settings.app.preload_app:
+            try:
+                with signals.interrupting():
+                    app = _preload(settings)
+            except KeyboardInterrupt:
+                log.info("stopped while the application was imported")
+                return Exit.OK
         selector = cleanup.enter_context(selectors.EpollSelector())
-        signals = cleanup.enter_context(_Signals())
         policy = first.policy
         slots = max(FEWEST_SLOTS, SLOTS_PER_WORKER * policy.size)
         foreign = (signals.reader, signals.writer, selector.fileno())
@@ -92,11 +105,15 @@ def _preload(settings: Settings) -> Callable[..., Any]:
 
 
 class _Signals:
-    """Counts signals as they arrive, and wakes the selector; nothing is done in a handler."""
+    """Counts signals as they arrive, and wakes the selector; nothing else is done in a handler."""
+
+    def __init__(self, *, ends: bool) -> None:
+        self._ends = ends
 
     def __enter__(self) -> Self:
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.counts: Counter[int] = Counter()
+        self._interrupts = False
         self._wakeup_before = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
         self._before = {number: signal.signal(number, self._note) for number in (*SIGNALS, signal.SIGCHLD)}
         return self
@@ -104,12 +121,26 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # A stop that is repeated while the interpreter winds up must not turn its exit status into a death.
+            signal.signal(number, signal.SIG_IGN if self._ends and number in SIGNALS else handler)
         os.close(self.reader)
         os.close(self.writer)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.counts[number] += 1
+        if self._interrupts and number in STOPS:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Within the block a stop raises KeyboardInterrupt: what is done there may take for ever."""
+        self._interrupts = True
+        try:
+            if any(self.counts[number] for number in STOPS):
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._interrupts = False
 
     def take(self) -> Counter[int]:
         """What arrived since the last call. A full pipe loses wake-ups, never signals."""
