@@ -73,6 +73,9 @@ TICK = 1.0
 LOST = 2 * TICK
 """A gap between ticks above this means that the arbiter itself did not run (SIGSTOP, suspended machine)."""
 
+SILENCE = 5.0
+"""Seconds of silence that mean nothing, however short `timeout` is: an idle worker shows life once a second."""
+
 
 def decide(fleet: Fleet, event: Event, now: float) -> tuple[Fleet, tuple[Action, ...]]:
     """What is known after `event`, and what to do about it.
@@ -143,7 +146,7 @@ def _stop_silent(fleet: Fleet, event: Tick, now: float) -> Decision:
         return fleet, actions
     for worker in fleet.workers:
         seen = max(event.heartbeats.get(worker.pid or 0, now), worker.ready_at or now, fleet.amnesty)
-        if worker.stage is Stage.READY and now - seen > fleet.policy.timeout:
+        if worker.stage is Stage.READY and now - seen > max(fleet.policy.timeout, SILENCE):
             said = f"{worker.name} shows no life for {now - seen:.0f} s (timeout is {fleet.policy.timeout:g} s)"
             actions.append(Say(Level.ERROR, f"{said}: it is stopped and replaced"))
             fleet, order = tell(fleet, worker, Order.ABORT, now + QUICK)
