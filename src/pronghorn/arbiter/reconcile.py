@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from pronghorn.arbiter.actions import Action, Leave, Level, Order, Say, Send, Spawn, StopLoading
+from pronghorn.arbiter import upgrade
+from pronghorn.arbiter.actions import Action, Discard, Leave, Level, Order, Say, Send, Spawn, StopLoading
 from pronghorn.arbiter.fleet import Fleet, Phase, Stage, Worker
 
 QUICK = 3.0
@@ -18,13 +19,37 @@ _UNREADY = (Stage.FORKING, Stage.BOOTING)
 def reconcile(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     """The fleet and the orders that bring it nearer to what is wanted."""
     actions: list[Action] = []
-    if fleet.phase is Phase.SERVING:
+    if fleet.phase is Phase.SERVING and fleet.paused:
+        fleet, more = _empty(fleet, now)
+        actions += more
+    elif fleet.phase is Phase.SERVING:
         for step in (_drain_surplus, _fork_missing, _fork_candidate):
             fleet, more = step(fleet, now)
             actions += more
     elif fleet.phase is Phase.STOPPING and not fleet.workers:
         fleet = replace(fleet, phase=Phase.GONE)
         actions.append(Leave(fleet.status))
+    return fleet, actions
+
+
+def _empty(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    """No worker is wanted: drains all, gives up a reload, and leaves if this arbiter has nothing to wait for."""
+    actions: list[Action] = []
+    if fleet.candidate:
+        actions.append(Discard(fleet.candidate.generation))
+        fleet = replace(fleet, candidate=None)
+    if fleet.loading:
+        actions.append(StopLoading(Order.KILL))
+        fleet = replace(fleet, loading=None)
+    for worker in fleet.workers:
+        if worker.stage is not Stage.LEAVING:
+            unready = worker.stage in _UNREADY
+            limit = QUICK if unready else fleet.policy.graceful_timeout + LAST_MOMENT
+            fleet, orders = tell(fleet, worker, Order.QUIT if unready else Order.DRAIN, now + limit)
+            actions += orders
+    if upgrade.may_leave(fleet):
+        fleet = replace(fleet, phase=Phase.GONE)
+        actions.append(Leave(0))
     return fleet, actions
 
 
@@ -60,6 +85,8 @@ def enforce_deadlines(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     Called for a Tick only, the last event of a turn: a worker that has reported or ended meanwhile is not late.
     """
     fleet, actions = _stop_late_loading(fleet, now)
+    fleet, more = upgrade.expire(fleet, now)
+    actions += more
     for worker in fleet.workers:
         if worker.kill_at is None or now < worker.kill_at or worker.pid is None:
             continue
