@@ -28,6 +28,7 @@ from pronghorn.arbiter.events import (
     Grow,
     Hangup,
     Interrupt,
+    Pause,
     Reopen,
     SettingsLoaded,
     SettingsRejected,
@@ -194,6 +195,15 @@ def test_workers_that_do_not_get_ready_are_backed_off():
 
 def test_workers_that_die_of_a_request_are_missed_for_a_second_at_most():
     assert delays_of_young_deaths(ready=True) == [0, 1, 1, 1, 1, 1, 1, 1, 1]
+
+
+def test_winch_drains_a_worker_that_boots_as_well():
+    """Its report that it is ready may be on the way, and with it requests."""
+    world = started().feed(Grow())
+    (booting,) = [worker.pid for worker in world.fleet.workers if worker.stage is Stage.BOOTING]
+    world.feed(Pause())
+    assert (booting, Order.DRAIN) in world.sent
+    assert Order.QUIT not in [order for _, order in world.sent]
 
 
 def test_a_wave_of_deaths_counts_once():
