@@ -8,7 +8,7 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan lint types docs build bench faults soak clean
+.PHONY: help demo test test-asan lint types docs build bench faults soak reliability clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -94,6 +94,9 @@ MINUTES ?= 30
 
 soak: build $(if $(GUNICORN),build/gunicorn/.installed)  ## all faults at random for MINUTES=30
 	$(BIN)/python -m tests.faults soak --minutes $(MINUTES) $(if $(GUNICORN),--gunicorn) $(FAULTS)
+
+reliability: build  ## write docs/reliability.md anew from the kept results
+	$(BIN)/python -m tests.faults --render
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) bench/.venv bench/build build dist src/*.egg-info

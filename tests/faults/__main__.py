@@ -108,8 +108,8 @@ def keep(findings: Sequence[Finding]) -> None:
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"findings": []}
     of_now = {(finding.case, finding.server) for finding in findings}
     old = [line for line in kept["findings"] if (line["case"], line["server"]) not in of_now]
-    new = [asdict(finding) | {"examples": finding.examples[:5], "run": report.circumstances()} for finding in findings]
-    RESULTS.write_text(json.dumps({"findings": old + new}, indent=1) + "\n")
+    new = [asdict(finding) | {"run": report.circumstances()} for finding in findings]
+    RESULTS.write_text(json.dumps({"findings": [report.brief(line) for line in old + new]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

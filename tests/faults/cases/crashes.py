@@ -77,7 +77,7 @@ def crash_at_start(scene: Scene) -> None:
         ended = scene.eventually("the command ends by itself", lambda: server.process.poll() is not None, 20)
         scene.measure("until it gave up", time.monotonic() - began)
         status = server.process.poll()
-        scene.claim("its exit status says that nothing booted", ended and status == 4, status)
+        scene.claim("its exit status is a failure's", ended and status not in (None, 0), status)
         scene.claim("it tried a few times, not for ever", len(server.diary("import")) <= 4 * WORKERS, server.text)
 
 
