@@ -310,6 +310,14 @@ def test_a_second_reload_supersedes_the_first():
     assert world.ready_all().obey().serving() == [3, 3]
 
 
+def test_a_generation_that_is_ready_before_any_other_worker_says_so():
+    world = World().feed(Started()).feed(Grow()).feed(Hangup())
+    candidate = next(w.pid for w in world.fleet.workers if w.generation == 2)
+    world.feed(WorkerReady(candidate))
+    assert world.fleet.size == 2
+    assert (Level.INFO, "generation 2 serves") in world.said
+
+
 def test_a_reload_may_change_the_number_of_workers():
     world = started(replace(POLICY, size=4))
     world.next_settings = replace(POLICY, size=1)
