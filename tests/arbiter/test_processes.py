@@ -71,6 +71,7 @@ def test_term_kills_what_outlives_the_graceful_timeout(start, place):
     assert command.wait() == 0
     assert time.monotonic() - began < 8
     assert isinstance(answer(), OSError)
+    assert len(command.said(r"Worker \d+ has no more time to drain and cuts off 1: .*GET /sleep/60.* \d\.\d s")) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])

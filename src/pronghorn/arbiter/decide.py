@@ -62,8 +62,8 @@ from pronghorn.arbiter.events import (
 )
 from pronghorn.arbiter.fleet import Candidate, Fleet, Loading, Phase, Stage, Worker
 from pronghorn.arbiter.reconcile import (
-    LAST_MOMENT,
     QUICK,
+    dismiss,
     enforce_deadlines,
     reconcile,
     reload_failed,
@@ -132,7 +132,7 @@ def _on_started(fleet: Fleet, event: Started, now: float) -> Decision:
 
 def _on_tick(fleet: Fleet, event: Tick, now: float) -> Decision:
     if fleet.ticked is not None and now - fleet.ticked > LOST:
-        fleet = _forgive(fleet, now - fleet.ticked - TICK, now)
+        fleet = _forgive(fleet, now - fleet.ticked, now)
     fleet, actions = enforce_deadlines(replace(fleet, ticked=now), now)
     if fleet.drain_at is not None and now >= fleet.drain_at:
         fleet, more = _drain_all(fleet, now)
@@ -204,7 +204,8 @@ def _on_spawn_failed(fleet: Fleet, event: SpawnFailed, now: float) -> Decision:
 
 def _on_ready(fleet: Fleet, event: WorkerReady, now: float) -> Decision:
     worker = fleet.by_pid(event.pid)
-    if worker is None or worker.stage is not Stage.BOOTING:
+    # One that says why it fails, or was aborted for being late, is about to end whatever else it says.
+    if worker is None or worker.stage is not Stage.BOOTING or worker.why:
         return fleet, []
     first = not fleet.proven
     fleet = with_worker(fleet, replace(worker, stage=Stage.READY, ready_at=now, kill_at=None))
@@ -294,13 +295,14 @@ def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: s
     actions: list[Action] = [Say(Level.ERROR, why)] if why else []
     fleet, more = _give_up_reload(fleet, now)
     actions += [*more, CloseListeners()]
-    limit = QUICK if quick else fleet.policy.graceful_timeout + LAST_MOMENT
     fleet = replace(fleet, phase=Phase.STOPPING, status=int(status), drain_at=None, hurried=quick)
     for worker in fleet.workers:
-        if worker.stage is Stage.LEAVING and not quick:
-            continue
-        fleet, orders = tell(fleet, worker, Order.QUIT if quick else Order.DRAIN, now + limit)
-        actions.extend(orders)
+        orders: list[Action] = []
+        if quick:
+            fleet, orders = tell(fleet, worker, Order.QUIT, now + QUICK)
+        elif worker.stage is not Stage.LEAVING:
+            fleet, orders = dismiss(fleet, worker, now)
+        actions += orders
     return fleet, actions
 
 
@@ -319,8 +321,8 @@ def _drop_candidate(fleet: Fleet, now: float) -> Decision:
     actions: list[Action] = [Discard(dropped)]
     for worker in fleet.workers:
         if worker.generation == dropped:
-            fleet, orders = tell(fleet, worker, Order.QUIT, now + QUICK)
-            actions.extend(orders)
+            fleet, orders = dismiss(fleet, worker, now)
+            actions += orders
     return replace(fleet, candidate=None), actions
 
 
@@ -364,10 +366,15 @@ def _on_hangup(fleet: Fleet, event: Hangup, now: float) -> Decision:
 
 
 def _on_settings_loaded(fleet: Fleet, event: SettingsLoaded, now: float) -> Decision:
-    if not _awaited(fleet, event.generation):
+    loading = fleet.loading
+    if loading is None or loading.generation != event.generation:
+        return fleet, [Discard(event.generation)]
+    fleet = replace(fleet, loading=None)
+    if loading.overdue:
+        # The log has said that this reload failed.
         return fleet, [Discard(event.generation)]
     fleet, actions = _drop_candidate(fleet, now)
-    return replace(fleet, loading=None, candidate=Candidate(event.generation, event.policy)), actions
+    return replace(fleet, candidate=Candidate(event.generation, event.policy)), actions
 
 
 def _on_settings_rejected(fleet: Fleet, event: SettingsRejected, now: float) -> Decision:
@@ -376,11 +383,6 @@ def _on_settings_rejected(fleet: Fleet, event: SettingsRejected, now: float) -> 
         return fleet, []
     # That it took too long has been said.
     return replace(fleet, loading=None), [] if loading.overdue else [reload_failed(fleet, event.why)]
-
-
-def _awaited(fleet: Fleet, generation: int) -> bool:
-    loading = fleet.loading
-    return loading is not None and loading.generation == generation and not loading.overdue
 
 
 def _on_grow(fleet: Fleet, event: Grow, now: float) -> Decision:

@@ -46,6 +46,7 @@ from pronghorn.arbiter.surroundings import Surroundings
 from pronghorn.errors import StartError
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
+from pronghorn.worker.exits import Exit
 from pronghorn.worker.privileges import account_of, drop, masked
 
 SLOTS_PER_WORKER = 4
@@ -68,33 +69,38 @@ SIGNALS: dict[int, tuple[Callable[[], Event], bool]] = {
 }
 """What each signal means, and whether two of them mean it twice."""
 
+STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
 log = logging.getLogger("pronghorn.error")
 
 
-def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
+def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bool = True) -> int:
     """Serves until a signal ends it; the exit status (docs/signals.md). Must be called on the main thread.
 
     Arguments:
         reload_settings: called for each SIGHUP, in a process of its own; StartError keeps the settings that serve.
+        ends: the process ends with the server, so that signals mean nothing any more.
 
     Raises:
         StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
     """
     surroundings = Surroundings.find()
     try:
-        return _run(settings, reload_settings, surroundings)
+        return _run(settings, reload_settings, surroundings, ends=ends)
     except StartError as error:
         if surroundings.predecessor is not None:
             surroundings.predecessor.failed("; ".join(str(error).splitlines()))
         raise
 
 
-def _run(settings: Settings, reload_settings: Callable[[], Settings], surroundings: Surroundings) -> int:
+def _run(settings: Settings, reload_settings: Callable[[], Settings], surroundings: Surroundings, *, ends: bool) -> int:
     predecessor = surroundings.predecessor
     folder = Path.cwd()
     with masked(settings.identity.umask):
         observe_log.setup(settings.logs)
     with contextlib.ExitStack() as cleanup:
+        # First of all: from here on no signal leaves a pidfile or a socket behind.
+        signals = cleanup.enter_context(_Signals(ends=ends))
         selector = cleanup.enter_context(selectors.EpollSelector())
         lineage = Lineage(surroundings, _write_pidfile(settings, predecessor), selector)
         cleanup.callback(lineage.close)
@@ -105,8 +111,14 @@ def _run(settings: Settings, reload_settings: Callable[[], Settings], surroundin
         warning = root_on_privileged_port(settings, first.listeners)
         if warning:
             log.warning("%s", warning)
-        app = _preload(settings) if settings.app.preload_app else None
-        signals = cleanup.enter_context(_Signals())
+        app = None
+        if settings.app.preload_app:
+            try:
+                with signals.interrupting():
+                    app = _preload(settings)
+            except KeyboardInterrupt:
+                log.info("stopped while the application was imported")
+                return Exit.OK
         policy = first.policy
         slots = max(FEWEST_SLOTS, SLOTS_PER_WORKER * policy.size)
         foreign = (signals.reader, signals.writer, selector.fileno())
@@ -173,11 +185,15 @@ def has_terminal() -> bool:
 
 
 class _Signals:
-    """Counts signals as they arrive, and wakes the selector; nothing is done in a handler."""
+    """Counts signals as they arrive, and wakes the selector; nothing else is done in a handler."""
+
+    def __init__(self, *, ends: bool) -> None:
+        self._ends = ends
 
     def __enter__(self) -> Self:
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.counts: Counter[int] = Counter()
+        self._interrupts = False
         self._wakeup_before = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
         handled = [*SIGNALS, signal.SIGCHLD]
         if has_terminal():
@@ -189,12 +205,26 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # A stop that is repeated while the interpreter winds up must not turn its exit status into a death.
+            signal.signal(number, signal.SIG_IGN if self._ends and number in SIGNALS else handler)
         os.close(self.reader)
         os.close(self.writer)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.counts[number] += 1
+        if self._interrupts and number in STOPS:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Within the block a stop raises KeyboardInterrupt: what is done there may take for ever."""
+        self._interrupts = True
+        try:
+            if any(self.counts[number] for number in STOPS):
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._interrupts = False
 
     def take(self) -> Counter[int]:
         """What arrived since the last call. A full pipe loses wake-ups, never signals."""

@@ -60,13 +60,23 @@ def with_worker(fleet: Fleet, worker: Worker) -> Fleet:
 
 def tell(fleet: Fleet, worker: Worker, order: Order, kill_at: float) -> tuple[Fleet, list[Action]]:
     """Tells one worker to leave, and remembers when it must be gone. A worker already leaving is never given longer."""
-    if worker.stage is Stage.LEAVING:
+    # One that was aborted for being late with its boot is leaving too, if under another name.
+    if worker.stage is Stage.LEAVING or (worker.stage is Stage.BOOTING and worker.why):
         # kill_at is None once the kill has been sent: nothing more can be asked of that process.
         if worker.kill_at is None:
             return fleet, []
         kill_at = min(kill_at, worker.kill_at)
     fleet = with_worker(fleet, replace(worker, stage=Stage.LEAVING, kill_at=kill_at))
     return fleet, [] if worker.pid is None else [Send(worker.pid, order)]
+
+
+def dismiss(fleet: Fleet, worker: Worker, now: float) -> tuple[Fleet, list[Action]]:
+    """Tells one worker to finish what it has and go.
+
+    Also one that boots: its report that it is ready may be on the way, and with it requests. If it is not, it ends at
+    once, because nothing handles TERM yet.
+    """
+    return tell(fleet, worker, Order.DRAIN, now + fleet.policy.graceful_timeout + LAST_MOMENT)
 
 
 def enforce_deadlines(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
@@ -118,7 +128,7 @@ def _drain_surplus(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     leaving += [w for w in fleet.workers if w.stage in _UNREADY and w.generation < fleet.generation]
     actions: list[Action] = []
     for worker in leaving:
-        fleet, orders = tell(fleet, worker, Order.DRAIN, now + fleet.policy.graceful_timeout + LAST_MOMENT)
+        fleet, orders = dismiss(fleet, worker, now)
         actions += orders
     return fleet, actions
 
