@@ -71,6 +71,7 @@ def test_term_kills_what_outlives_the_graceful_timeout(start, place):
     assert command.wait() == 0
     assert time.monotonic() - began < 8
     assert isinstance(answer(), OSError)
+    assert command.said(r"did not finish in time; cut off: GET /sleep/60 1\.\d s\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
