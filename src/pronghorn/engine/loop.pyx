@@ -391,15 +391,16 @@ cdef class Engine(Intake):
         return 0
 
     cdef int _send_more(self, PoolThread thread, Connection connection) except -1:
-        cdef int result = connection.drain()
-        if result < 0:
-            self._drop(connection)
-        elif result > 0:
+        cdef int result = self._drain_file(thread, connection) if connection.sends_file() else connection.drain()
+        if result > 0 and not thread.lost:
             arm(connection, SEND, self.queues, self.now)
-        else:
+            return 0
+        if result == 0:
             # An exchange is that of a request whose body is still to come.
             connection.state = READING if connection.exchange is None else READING_BODY
-            self._settle(thread, connection, True)
+        self._settle(thread, connection, True)
+        if thread.lost:
+            self._work_on(thread)
         return 0
 
     cdef bint _hold(self, PoolThread thread, Connection connection) except -1:
