@@ -127,9 +127,12 @@ class Pronghorn(Loaded):
     def upgrade(self, workers: int) -> None:
         before = self.arbiter
         self.kill(signal.SIGUSR2)
-        if self.said(r"USR2 is ignored|(?i:upgrad)")[0] == "USR2 is ignored":
+        wait_for(
+            lambda: "USR2 is ignored" in self.text or (self.arbiter != before and before not in self.processes()),
+            f"a new arbiter\n{self.text}",
+        )
+        if "USR2 is ignored" in self.text:
             raise Unavailable("this version has no upgrade in place")
-        wait_for(lambda: self.arbiter != before and before not in self.processes(), f"a new arbiter\n{self.text}")
 
 
 class Gunicorn(Loaded):

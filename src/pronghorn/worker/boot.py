@@ -113,17 +113,15 @@ def _give_up_privileges(birth: Birth) -> None:
 
 
 def _start(engine: Engine, fleet: FleetOptions, born: float) -> None:
-    """Begins to accept, with `ready_path` once the application says that it can be used."""
+    """Starts the engine, which does not accept yet, and waits with `ready_path` until the application can be used."""
+    engine.start(accepting=False)
     if fleet.ready_path is None:
-        engine.start()
         return
     # Imported by who needs it: it brings the standard library's HTTP client along.
     from pronghorn.worker.ready import wait_until_ready  # noqa: PLC0415
 
-    engine.start(accepting=False)
     # Before the arbiter's own patience ends: the worker can say why it is not ready.
     wait_until_ready(engine, fleet.ready_path, born + max(fleet.boot_timeout - 1, fleet.boot_timeout / 2))
-    engine.accept()
 
 
 def _shorten_switches() -> None:

@@ -60,9 +60,9 @@ def _judge(scene: Scene, server: Loaded, load: Load, up: float) -> None:
     scene.claim("they do not boot together", most <= WORKERS // 2, most)
 
 
-def ask(server: Loaded, path: str) -> bytes:
+def ask(server: Loaded, path: str, patience: float = 10.0) -> bytes:
     """What one request on its own connection brings, as it stands on the wire."""
-    with socket.create_connection(server.address, 10) as client:
+    with socket.create_connection(server.address, patience) as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: faults\r\nConnection: close\r\n\r\n".encode())
         parts = []
         while part := client.recv(1 << 16):

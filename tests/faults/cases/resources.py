@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,31 +34,36 @@ def descriptors(scene: Scene) -> None:
                 spent = _cpu(server) - spent
                 scene.measure("CPU of all processes while exhausted, nothing to do (seconds of one)", spent)
                 scene.claim("no process spins", spent < 0.2 * WORKERS, spent)
-                answered = _ask_all(clients)
+                answers = _ask_all(clients)
+                scene.measure("turned away with a 503 (of 500)", answers["503"])
+                answered = answers["200"] + answers["503"]
                 scene.finding.sent += CROWD
                 scene.finding.failed += CROWD - answered
                 scene.finding.failed_after_retry += CROWD - answered
-                scene.claim("everybody is answered", answered == CROWD, f"{answered} of {CROWD}")
+                scene.claim("everybody gets an answer, or is told to come again", answered == CROWD, dict(answers))
+                scene.claim("most get their answer", answers["200"] > 0.9 * CROWD, dict(answers))
             with scene.load(server, keeping=4, closing=4) as load:
                 time.sleep(1)
             scene.claim_none_failed(load.tally)
         scene.claim("no worker has died", server.crew() == before, server.text[-1500:])
 
 
-def _ask_all(clients: list[socket.socket]) -> int:
-    """Each asks, the last first, and leaves: those without a descriptor wait for the others to go."""
+def _ask_all(clients: list[socket.socket]) -> Counter[str]:
+    """Each asks, then each in turn reads its answer and leaves, so that one without a descriptor gets it; statuses."""
     for client in clients:
         with contextlib.suppress(OSError):
             client.sendall(b"GET /page/crowd/10 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    answered = 0
+    answers: Counter[str] = Counter()
     for client in clients:
+        parts = b""
         with contextlib.suppress(OSError):
-            parts = b""
             while part := client.recv(1 << 16):
                 parts += part
-            answered += parts.startswith(b"HTTP/1.1 200 ") and b"\ncrowd.crow\n" in parts
+        whole = parts.startswith(b"HTTP/1.1 200 ") and parts.endswith(b" crowd\n")
+        refused = parts.startswith(b"HTTP/1.1 503 ") and b"Retry-After" in parts
+        answers["200" if whole else "503" if refused else "none"] += 1
         client.close()
-    return answered
+    return answers
 
 
 def _cpu(server: Loaded) -> float:
