@@ -1,5 +1,6 @@
 """Runs all targets one after another and writes the table of RESULTS.md."""
 
+import os
 import platform
 import re
 import subprocess
@@ -16,6 +17,7 @@ from fuzz.targets import ROOT
 
 RESULTS = ROOT / "fuzz" / "RESULTS.md"
 BEGIN, END = "<!-- written by make fuzz-all -->\n", "<!-- end -->\n"
+SHORT = 1800  # seconds, below which a run says little
 HEAD = """\
 | Target | Seconds | Executions | A second | Edges | Lines run | Inputs kept | Ended by |
 |---|--:|--:|--:|--:|--:|--:|---|
@@ -81,7 +83,9 @@ def write(rows: list[Row], seconds: int) -> None:
     version = subprocess.run([CLANG, "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
     about = (
         f"{time.strftime('%Y-%m-%d', time.gmtime())}, `make fuzz-all SECONDS={seconds}`. {version}, "
-        f"CPython {platform.python_version()}, Cython {Cython.__version__}, Linux {platform.release()}.\n\n"
+        f"CPython {platform.python_version()}, Cython {Cython.__version__}, Linux {platform.release().split('-')[0]}; "
+        f"{os.cpu_count()} cores, load average {os.getloadavg()[2]:.1f}."
+        f"{' These are short runs.' if seconds < SHORT else ''}\n\n"
     )
     text = RESULTS.read_text()
     before, _, rest = text.partition(BEGIN)
