@@ -168,3 +168,23 @@ def test_load_from_a_program(tmp_path):
         "run(): worker is not a setting; did you mean workers?",
         "run(): bindd is not a setting; did you mean bind?",
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pronghorn.toml", '"work\\ners\\u001b[31m" = 3\n'),
+        ("gunicorn.conf.py", "raise ValueError('two\\nlines\\x1b[31m')\n"),
+    ],
+)
+def test_a_problem_is_one_line_that_gives_a_terminal_no_orders(tmp_path, file, text):
+    write(tmp_path / file, text)
+    (problem,) = problems(tmp_path, environ={})
+    assert problem.isprintable()
+    assert "\\n" in problem
+    assert "\\x1b" in problem
+
+
+def test_names_in_the_environment_are_shown_printable(tmp_path):
+    (problem,) = problems(tmp_path, environ={"PRONGHORN_WORK\x1b[31mERS": "3"})
+    assert problem.startswith("environment: PRONGHORN_WORK\\x1b[31mERS is not a setting")
