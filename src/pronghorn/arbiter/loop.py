@@ -23,6 +23,7 @@ from pronghorn.arbiter.fleet import Fleet
 from pronghorn.arbiter.listeners import close_listeners
 from pronghorn.arbiter.perform import Generation, Means, Performer, policy_of
 from pronghorn.arbiter.pidfile import Pidfile
+from pronghorn.engine.linux import set_process_name
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
 
@@ -57,6 +58,8 @@ def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
         StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
     """
     observe_log.setup(settings.logs)
+    if settings.fleet.proc_name:
+        set_process_name(settings.fleet.proc_name)
     with contextlib.ExitStack() as cleanup:
         if settings.fleet.pidfile:
             pidfile = Pidfile(settings.fleet.pidfile)

@@ -79,7 +79,8 @@ class Generation:
             held: listeners that are open already and are used again where the addresses are the same.
         """
         logs = settings.logs
-        listeners = open_listeners(settings.network.bind, settings.network.backlog, held)
+        network = settings.network
+        listeners = open_listeners(network.bind, network.backlog, held, reuse_port=network.reuse_port)
         try:
             # Opened here and inherited: one clear line now instead of one from each worker.
             access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
