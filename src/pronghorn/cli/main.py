@@ -26,7 +26,9 @@ ABOUT = """Serve the Python web application APP.
 
 APP is written module:attribute, or as a call of a factory, "module:create_app()". Each option can also stand in
 pronghorn.toml, or as PRONGHORN_<NAME> in the environment; the command line wins over the environment, and the
-environment over files. Durations and sizes take units: 30s, 1.5m, 500ms, 64k, 16MiB."""
+environment over files. Durations and sizes take units: 30s, 1.5m, 500ms, 64k, 16MiB.
+
+`pronghorn migrate` translates what starts Gunicorn now; its own --help says more."""
 
 
 class Command(click.Command):
@@ -49,8 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: ended as asked. 1: cannot listen, or failed while running. 2: the settings are wrong. 3: the application cannot
     be loaded.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = build_command().main(arguments, prog_name=NAME, standalone_mode=False)
+        # An application in a module of that name is called by its full name, migrate:application.
+        if words[:1] == ["migrate"]:
+            from pronghorn.cli.migrate import run_migrate  # noqa: PLC0415 - no server needs it
+
+            return run_migrate(words[1:])
+        status = build_command().main(words, prog_name=NAME, standalone_mode=False)
     except click.Abort:
         return INTERRUPTED
     except click.ClickException as error:

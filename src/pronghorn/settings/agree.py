@@ -10,14 +10,16 @@ from pronghorn.settings.units import format_quantity
 THREADS_OF = {"sync": 1, "gevent": 64}
 """The threads that a worker class means as long as nobody says how many."""
 
+NO_GEVENT = (
+    "there is no gevent worker yet; threads serve instead, 64 in each worker unless threads is set, and the "
+    "application must not call gevent.monkey.patch_all()"
+)
+
 
 def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
     """One line for each setting that has another effect than its name says."""
     if values["worker_class"] == "gevent":
-        yield (
-            f"{origins['worker_class']}: worker_class: there is no gevent worker yet; {values['threads']} threads in "
-            "each worker serve instead, and the application must not call gevent.monkey.patch_all()"
-        )
+        yield f"{origins['worker_class']}: worker_class: {NO_GEVENT}"
 
 
 def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:

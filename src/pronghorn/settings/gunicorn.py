@@ -88,6 +88,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
 }
 """The functions of a Python file that Gunicorn calls, and what it hands to them."""
 
+TAKE_OUT = "take it out"
 NO_TLS = "this version has no TLS"
 END_TLS = "have a load balancer or a proxy in front end it"
 SYSLOG = "there is no syslog"
@@ -191,7 +192,7 @@ _ROWS = (
         flags=("--worker-tmp-dir",),
         fate=Fate.LEFT,
         why="workers show that they live in shared memory, not in files",
-        instead="take it out",
+        instead=TAKE_OUT,
     ),
     Absent(name="control_socket", flags=("--control-socket",), fate=Fate.LEFT, why=CONTROL, instead=SIGNALS),
     Absent(name="control_socket_mode", flags=("--control-socket-mode",), fate=Fate.LEFT, why=CONTROL, instead=SIGNALS),
@@ -320,7 +321,7 @@ _ROWS = (
         flags=("--http-parser",),
         fate=Fate.LEFT,
         why="there is one parser, a compiled one",
-        instead="take it out",
+        instead=TAKE_OUT,
         quiet=("auto", "fast"),
     ),
     Absent(
@@ -384,7 +385,7 @@ _ROWS = (
             flags=(f"--http2-{name.replace('_', '-')}",),
             fate=Fate.LEFT,
             why=NO_HTTP2,
-            instead="take it out",
+            instead=TAKE_OUT,
         )
         for name in ("max_concurrent_streams", "initial_window_size", "max_frame_size", "max_header_list_size")
     ),
@@ -394,7 +395,7 @@ _ROWS = (
             flags=(f"--{name.replace('_', '-')}",),
             fate=Fate.LEFT,
             why=NO_ASGI,
-            instead="take it out",
+            instead=TAKE_OUT,
             quiet=("auto",),
         )
         for name in (
