@@ -6,8 +6,9 @@ import os
 import selectors
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pronghorn.arbiter.actions import (
@@ -22,7 +23,10 @@ from pronghorn.arbiter.actions import (
     Say,
     Send,
     Spawn,
+    StopLoading,
+    Withdraw,
 )  # fmt: skip
+from pronghorn.arbiter.deaths import describe
 from pronghorn.arbiter.events import (
     Event,
     Exited,
@@ -34,12 +38,12 @@ from pronghorn.arbiter.events import (
     WorkerReady,
     WorkerTired,
 )  # fmt: skip
-from pronghorn.arbiter.fleet import Policy
-from pronghorn.arbiter.listeners import Listener, close_listeners, open_listeners
+from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.listeners import close_listeners
+from pronghorn.arbiter.preparation import Preparation, Task
 from pronghorn.engine.scoreboard import Scoreboard
 from pronghorn.errors import StartError
 from pronghorn.observe import log as observe_log
-from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
 from pronghorn.worker import report
 from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
@@ -57,39 +61,6 @@ SIGNALS = {
 log = logging.getLogger("pronghorn.error")
 
 
-def policy_of(settings: Settings) -> Policy:
-    """What the arbiter's decisions depend on."""
-    fleet = settings.fleet
-    return Policy(fleet.workers, fleet.graceful_timeout, fleet.boot_timeout, settings.engine.timeout)
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What the workers of one generation are made from."""
-
-    settings: Settings
-    listeners: tuple[Listener, ...]
-    access: AccessLog | None
-
-    @classmethod
-    def prepare(cls, settings: Settings, held: Sequence[Listener] = ()) -> "Generation":
-        """Opens what the settings name; StartError if that cannot be done.
-
-        Arguments:
-            held: listeners that are open already and are used again where the addresses are the same.
-        """
-        logs = settings.logs
-        network = settings.network
-        listeners = open_listeners(network.bind, network.backlog, held, reuse_port=network.reuse_port)
-        try:
-            # Opened here and inherited: one clear line now instead of one from each worker.
-            access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
-        except StartError:
-            close_listeners(listener for listener in listeners if listener not in held)
-            raise
-        return cls(settings, tuple(listeners), access)
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
     """What the performer works with.
@@ -97,13 +68,15 @@ class Means:
     Arguments:
         app: the application if it was preloaded.
         reload_settings: reads the settings anew; StartError if they cannot be used.
-        selector: told of every worker's pipe; the key's data is the pid.
-        foreign: descriptors of the arbiter's loop, closed in every worker.
+        folder: where the command was started.
+        selector: told of every child's pipe; the key's data is the pid.
+        foreign: descriptors of the arbiter's loop, closed in every child.
         slots: how many workers may exist at once.
     """
 
     app: Callable[..., Any] | None
     reload_settings: Callable[[], Settings]
+    folder: Path
     selector: selectors.BaseSelector
     foreign: tuple[int, ...]
     slots: int
@@ -126,6 +99,9 @@ class Performer:
         self._means = means
         self._selector = means.selector
         self._generations = {1: first}
+        self._listeners = first.listeners
+        self._preparing: Preparation | None = None
+        self._abandoned: set[int] = set()
         self._children: dict[int, Child] = {}
         self._board = Scoreboard(means.slots)
         self._pulse = Pulse(means.slots)
@@ -140,7 +116,11 @@ class Performer:
             case Send(pid, order):
                 self._send(pid, SIGNALS[order])
             case LoadSettings(generation):
-                return [self._load_settings(generation)]
+                return self._load_settings(generation)
+            case StopLoading(order):
+                self._stop_loading(order)
+            case Withdraw():
+                self._board.serving = False
             case Adopt(generation):
                 self._adopt(generation)
             case Discard(generation):
@@ -160,7 +140,10 @@ class Performer:
         return {pid: self._pulse.last(child.slot) for pid, child in self._children.items()}
 
     def read_reports(self, pid: int) -> Iterator[Event]:
-        """What a worker's pipe holds now."""
+        """What a child's pipe holds now."""
+        if self._preparing is not None and self._preparing.pid == pid:
+            yield from self._hear_of(self._preparing)
+            return
         child = self._children.get(pid)
         if child is None:
             return
@@ -171,30 +154,28 @@ class Performer:
                 return
             if not data:
                 # Its end came, or it closed the pipe; its exit is told by SIGCHLD.
-                with contextlib.suppress(KeyError):
-                    self._selector.unregister(child.pipe)
+                self._unwatch(child.pipe)
                 return
             for said in child.reader.feed(data):
                 yield _event_of(pid, said)
 
     def reap(self) -> Iterator[Event]:
-        """The workers that ended.
+        """The children that ended.
 
         Asks for each by its pid: one SIGCHLD may stand for many, and a preloaded application may have children of its
         own, whose exits are not ours to take.
         """
         for pid in list(self._children):
-            try:
-                found, code = os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                found, code = pid, 0
-            if found:
+            code = _ended(pid)
+            if code is not None:
                 yield from self._bury(pid, code)
+        yield from self._reap_preparations()
         if os.getpid() == 1:
-            _reap_strangers(set(self._children))
+            _reap_strangers(self._pids())
 
     def close(self) -> None:
         """Gives back what the arbiter holds outside its process."""
+        self._stop_loading(Order.KILL)
         self._keep(set())
         for pid in list(self._children):
             self._forget(pid)
@@ -208,17 +189,17 @@ class Performer:
         # Its last words first: they say why it ended.
         yield from self.read_reports(pid)
         self._board.slot(self._forget(pid).slot).release()
-        if os.WIFSIGNALED(code):
-            yield Exited(pid, signal=os.WTERMSIG(code))
-        else:
-            yield Exited(pid, status=os.WEXITSTATUS(code))
+        yield _exited(pid, code)
 
     def _forget(self, pid: int) -> Child:
         child = self._children.pop(pid)
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(child.pipe)
+        self._unwatch(child.pipe)
         os.close(child.pipe)
         return child
+
+    def _unwatch(self, pipe: int | Preparation) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(pipe)
 
     def _spawn(self, action: Spawn) -> Event:
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -246,6 +227,8 @@ class Performer:
             generation = self._generations[action.generation]
             self._leave_others_to_their_workers(generation)
             pipes = [child.pipe for child in self._children.values()]
+            if self._preparing is not None:
+                pipes.append(self._preparing.fileno())
             birth = Birth(
                 row=self._board.slot(action.slot),
                 generation=action.generation,
@@ -268,13 +251,11 @@ class Performer:
     def _leave_others_to_their_workers(self, own: Generation) -> None:
         # Held here as well, a socket that a reload gave up would still take connections that nobody accepts, and a log
         # that was rotated and deleted would still fill the disk.
+        for listener in self._listeners:
+            if listener not in own.listeners:
+                listener.socket.close()
         for other in self._generations.values():
-            if other is own:
-                continue
-            for listener in other.listeners:
-                if listener not in own.listeners:
-                    listener.socket.close()
-            if other.access is not None:
+            if other is not own and other.access is not None:
                 other.access.sink.close()
 
     def _send(self, pid: int, number: int) -> None:
@@ -283,14 +264,63 @@ class Performer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def _load_settings(self, number: int) -> Event:
-        held = [listener for generation in self._generations.values() for listener in generation.listeners]
+    def _load_settings(self, number: int) -> list[Event]:
+        self._stop_loading(Order.KILL)
+        foreign = (*self._means.foreign, self._leash_held)
+        task = Task(self._means.reload_settings, self._means.folder, self._listeners, foreign)
         try:
-            generation = Generation.prepare(self._means.reload_settings(), held)
+            self._preparing = Preparation(number, task)
+        except OSError as error:
+            return [SettingsRejected(number, f"no process can be forked to read the settings: {error.strerror}")]
+        self._selector.register(self._preparing, selectors.EVENT_READ, self._preparing.pid)
+        return []
+
+    def _hear_of(self, preparing: Preparation) -> Iterator[Event]:
+        try:
+            generation = preparing.result()
         except StartError as error:
-            return SettingsRejected("; ".join(str(error).splitlines()))
-        self._generations[number] = generation
-        return SettingsLoaded(number, policy_of(generation.settings))
+            self._end_preparation(preparing)
+            yield SettingsRejected(preparing.number, str(error))
+            return
+        if generation is None:
+            # It ended without an answer, and SIGCHLD is on its way: an end of file stays readable.
+            self._unwatch(preparing)
+            return
+        self._generations[preparing.number] = generation
+        self._listeners += tuple(one for one in generation.listeners if one not in self._listeners)
+        self._end_preparation(preparing)
+        yield SettingsLoaded(preparing.number, generation.policy)
+
+    def _stop_loading(self, order: Order) -> None:
+        preparing = self._preparing
+        if preparing is None:
+            return
+        os.kill(preparing.pid, SIGNALS[order])
+        if order is Order.KILL:
+            self._end_preparation(preparing)
+
+    def _end_preparation(self, preparing: Preparation) -> None:
+        """From here on its process only has to be reaped."""
+        self._unwatch(preparing)
+        preparing.close()
+        self._abandoned.add(preparing.pid)
+        self._preparing = None
+        self._close_unused()
+
+    def _reap_preparations(self) -> Iterator[Event]:
+        for pid in list(self._abandoned):
+            if _ended(pid) is not None:
+                self._abandoned.remove(pid)
+        preparing = self._preparing
+        code = None if preparing is None else _ended(preparing.pid)
+        if preparing is None or code is None:
+            return
+        yield from self._hear_of(preparing)
+        if not preparing.answered:
+            self._end_preparation(preparing)
+            end = describe(_exited(preparing.pid, code))
+            yield SettingsRejected(preparing.number, f"the process that reads the settings {end}")
+        self._abandoned.remove(preparing.pid)
 
     def _adopt(self, number: int) -> None:
         self._keep({other for other in self._generations if other >= number})
@@ -307,15 +337,36 @@ class Performer:
                 generation.access.reopen()
 
     def _keep(self, numbers: set[int]) -> None:
-        """Drops all other generations, and closes the listeners that none of the kept ones has."""
+        """Drops all other generations, and what only they need."""
         dropped = [generation for number, generation in self._generations.items() if number not in numbers]
         self._generations = {number: self._generations[number] for number in self._generations if number in numbers}
-        kept = {listener.socket for generation in self._generations.values() for listener in generation.listeners}
-        gone = {listener.socket: listener for generation in dropped for listener in generation.listeners}
-        close_listeners(listener for sock, listener in gone.items() if sock not in kept)
+        self._close_unused()
         for generation in dropped:
             if generation.access is not None:
                 generation.access.sink.close()
+
+    def _close_unused(self) -> None:
+        if self._preparing is not None:
+            return  # It may ask for any of the listeners that were open when it began.
+        used = {listener.socket for generation in self._generations.values() for listener in generation.listeners}
+        close_listeners(listener for listener in self._listeners if listener.socket not in used)
+        self._listeners = tuple(listener for listener in self._listeners if listener.socket in used)
+
+    def _pids(self) -> set[int]:
+        return {*self._children, *self._abandoned, *([self._preparing.pid] if self._preparing else [])}
+
+
+def _ended(pid: int) -> int | None:
+    """The wait status of a child that ended."""
+    try:
+        found, code = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return 0
+    return code if found else None
+
+
+def _exited(pid: int, code: int) -> Exited:
+    return Exited(pid, signal=os.WTERMSIG(code)) if os.WIFSIGNALED(code) else Exited(pid, status=os.WEXITSTATUS(code))
 
 
 def _event_of(pid: int, said: report.Report) -> Event:

@@ -40,7 +40,7 @@ from pronghorn.engine.posix cimport (
     pollfd,
 )
 from pronghorn.engine.routes cimport blocks, computes, learn_quick, learn_slow, route_of
-from pronghorn.engine.sockets cimport INCOMING, MILLISECOND, SECOND
+from pronghorn.engine.sockets cimport INCOMING_BODY, MILLISECOND, SECOND
 from pronghorn.wire.buffer cimport release
 
 from pronghorn.errors import RequestTimeout
@@ -101,7 +101,7 @@ cdef class Pool(Sockets):
 
     cdef int _start_thread(self) except -1:
         """One more thread for the pool. Raises RuntimeError when the system refuses it."""
-        cdef PoolThread thread = PoolThread(len(self.threads), INCOMING)
+        cdef PoolThread thread = PoolThread(len(self.threads), INCOMING_BODY)
         thread.thread = threading.Thread(
             target=self._thread_main, args=(thread,), name=f"pronghorn-{thread.seat}", daemon=True
         )
@@ -264,6 +264,8 @@ cdef class Pool(Sockets):
         if self.recorder is not None:
             self._record(connection, exchange)
         if exchange.body is not None:
+            if exchange.body.file is not None:
+                flush_out(exchange.thread, connection)      # freeing a large file takes milliseconds
             exchange.body.dispose()
         if not exchange.keep_alive:
             connection.closing = True

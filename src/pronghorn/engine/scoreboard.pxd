@@ -13,8 +13,14 @@ cdef struct Row:
     char padding[88]      # a row has its own cache lines: workers write theirs all the time
 
 
+cdef struct Board:
+    int32_t unready         # the fleet wants no new clients (`drain_delay`)
+    char padding[124]
+
+
 cdef class Scoreboard:
     cdef object memory
+    cdef Board* board
     cdef Row* rows
     cdef readonly int size
 

@@ -10,6 +10,7 @@ DRAINING: Final[int]
 @disjoint_base
 class Scoreboard:
     size: int
+    serving: bool
     def __init__(self, size: int) -> None: ...
     def slot(self, index: int) -> Slot: ...
 

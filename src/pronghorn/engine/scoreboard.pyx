@@ -21,11 +21,21 @@ cdef class Scoreboard:
         cdef Py_buffer view
         if size < 1:
             raise ValueError(f"a scoreboard of {size} rows")
-        self.memory = mmap.mmap(-1, size * sizeof(Row))
+        self.memory = mmap.mmap(-1, sizeof(Board) + size * sizeof(Row))
         self.size = size
         PyObject_GetBuffer(self.memory, &view, PyBUF_WRITABLE)
-        self.rows = <Row*>view.buf
+        self.board = <Board*>view.buf
+        self.rows = <Row*>(<char*>view.buf + sizeof(Board))
         PyBuffer_Release(&view)     # the mapping stays: nothing else can close self.memory
+
+    @property
+    def serving(self):
+        """Whether the fleet wants new clients: written by the arbiter, read by the workers."""
+        return self.board.unready == 0
+
+    @serving.setter
+    def serving(self, bint value):
+        self.board.unready = not value
 
     def slot(self, int index):
         """Row `index`, for its worker to write and for others to read."""

@@ -9,7 +9,8 @@ from pronghorn.engine.posix cimport sockaddr_storage
 from pronghorn.engine.scoreboard cimport Row, Slot
 
 cdef enum:
-    INCOMING = 256 * 1024           # octets read at once; only what arrives is ever touched
+    INCOMING = 256 * 1024           # octets read at once
+    INCOMING_BODY = 1024 * 1024     # of a body whose length says that so much is its own; only what arrives is touched
     MILLISECOND = 1000 * 1000       # nanoseconds
     SECOND = 1000 * 1000 * 1000
 

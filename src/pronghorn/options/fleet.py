@@ -7,6 +7,9 @@ from msgspec import Struct, field
 from pronghorn.options.cpus import allowed_cpus
 from pronghorn.options.option import LONGEST, Option, Unit
 
+MOST_MEMORY = 1 << 50
+"""Bytes; more than any machine has."""
+
 WORKER_CLASSES = ("threads", "gthread", "sync", "gevent")
 """`threads` is ours; the others are Gunicorn's names: for the same engine, with many threads, with one, with more."""
 
@@ -73,15 +76,68 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = 30.0
 
+    drain_delay: Annotated[
+        float,
+        Option(
+            doc="Time between TERM and the drain: everything is still served, only readiness is off, so that a load "
+            "balancer can take the server out first.",
+            unit=Unit.SECONDS,
+            minimum=0,
+            maximum=LONGEST,
+        ),
+    ] = 0.0
+
     boot_timeout: Annotated[
         float,
         Option(
-            doc="Time that a worker gets to import the application and be ready; then it is killed.",
+            doc="Time that a worker gets to import the application and be ready; then it is killed. Also the time that "
+            "a reload gets to read the settings.",
             unit=Unit.SECONDS,
             minimum=1,
             maximum=LONGEST,
         ),
     ] = 60.0
+
+    max_lifetime: Annotated[
+        float,
+        Option(
+            doc="How long a worker serves before it is replaced; 0 means for ever. Its replacement is ready first.",
+            unit=Unit.SECONDS,
+            minimum=0,
+            maximum=LONGEST,
+        ),
+    ] = 0.0
+
+    max_lifetime_jitter: Annotated[
+        float,
+        Option(
+            doc="Up to so much is added to max_lifetime, at random, so that not all workers are due together.",
+            unit=Unit.SECONDS,
+            minimum=0,
+            maximum=LONGEST,
+        ),
+    ] = 0.0
+
+    max_memory: Annotated[
+        int,
+        Option(
+            doc="Resident memory of one worker, shared pages included, beyond which it is replaced; 0 means no limit. "
+            "Looked at once a second. The worker serves until its replacement is ready.",
+            unit=Unit.BYTES,
+            minimum=0,
+            maximum=MOST_MEMORY,
+        ),
+    ] = 0
+
+    recycle_at_once: Annotated[
+        int,
+        Option(
+            doc="Workers that may be replaced at the same time because of max_requests, max_lifetime, max_memory or a "
+            "stuck thread, until the old ones are gone; the others serve on and wait their turn.",
+            minimum=1,
+            maximum=4096,
+        ),
+    ] = 1
 
     pidfile: Annotated[
         str | None,

@@ -15,6 +15,12 @@ NO_GEVENT = (
     "application must not call gevent.monkey.patch_all()"
 )
 
+LEAST_MEMORY = 16 * 1024**2
+"""Bytes; no Python process with an application is smaller, so less is mostly a number without its unit."""
+
+LEAST_LIFETIME = 1
+"""Seconds."""
+
 
 def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
     """One line for each setting that has another effect than its name says."""
@@ -33,6 +39,15 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
             )
     if not values["bind"]:
         yield f"{origins['bind']}: bind is empty; name an address such as 127.0.0.1:8000"
+    for name, least, unit in (
+        ("max_memory", LEAST_MEMORY, Unit.BYTES),
+        ("max_lifetime", LEAST_LIFETIME, Unit.SECONDS),
+    ):
+        if 0 < values[name] < least:
+            yield (
+                f"{origins[name]}: {name} is {format_quantity(values[name], unit)}; the least is "
+                f"{format_quantity(least, unit)}, and 0 means no limit"
+            )
     base = cwd / (values["chdir"] or "")
     for name in ("chdir", "spool_dir"):
         directory = values[name]

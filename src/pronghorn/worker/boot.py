@@ -8,11 +8,13 @@ import random
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pronghorn.apps.load import enter_surroundings, load
+from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.errors import AppLoadError, StartError
@@ -23,7 +25,8 @@ from pronghorn.worker import report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.pulse import Pulse
-from pronghorn.worker.serve import Serving, reopen_logs, serve
+from pronghorn.worker.recycling import Allowance
+from pronghorn.worker.serve import ORPHAN_END, Serving, reopen_logs, serve
 
 DEFAULT_SWITCH_INTERVAL = 0.005
 """Seconds; CPython's own (sys.setswitchinterval)."""
@@ -75,6 +78,8 @@ def run(birth: Birth) -> int:
             # USR1 came meanwhile: the first request already belongs into the new files.
             pending.clear()
             reopen_logs(birth.access)
+        # Not before the application is loaded: one that forks while it is imported must find one thread.
+        end_with(birth.leash, ORPHAN_END)
         engine.start()
     except StartError as error:
         trace = error.trace if isinstance(error, AppLoadError) else ""
@@ -90,6 +95,7 @@ def run(birth: Birth) -> int:
             report_to=birth.report_to,
             pulse=birth.pulse,
             graceful_timeout=birth.settings.fleet.graceful_timeout,
+            allowance=Allowance.of(birth.settings.fleet, time.monotonic()),
         ),
         pending,
     )

@@ -28,7 +28,8 @@ def build_engine(
         options,
         listeners,
         errors=cast("TextIO", log.error_stream()),  # has all that PEP 3333 asks of wsgi.errors
-        multiprocess=settings.fleet.workers > 1,
+        # Also with `workers = 1`: a replacement boots and serves beside the worker it replaces, and TTIN adds others.
+        multiprocess=True,
         trusted=settings.trust.forwarded_allow_ips,
     )
     return Engine(handler, listeners, options, access=access, slot=row, recycle_after=recycle_after(options))

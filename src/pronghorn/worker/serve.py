@@ -24,12 +24,16 @@ from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.pulse import Pulse
+from pronghorn.worker.recycling import Allowance
 
 BEAT = 1.0
-"""Seconds between two heartbeats."""
+"""Seconds between two heartbeats, and between two looks at what the worker has used up."""
 
 ORPHAN_DRAIN = 1.5
 """Seconds an orphan may take to finish its requests: a supervisor that restarts the arbiter needs the port back."""
+
+ORPHAN_END = 1.9
+"""Seconds after which an orphan ends whatever it is doing, exit functions of the application included."""
 
 QUICK_STOP = 0.3
 """Seconds the engine gets to give up its threads when it stops quickly."""
@@ -51,6 +55,7 @@ class Serving:
     report_to: int
     pulse: Pulse
     graceful_timeout: float
+    allowance: Allowance
 
 
 class Mode(Enum):
@@ -70,6 +75,8 @@ class Watch:
     mode: Mode = Mode.SERVING
     stop_at: float | None = None
     """Monotonic second at which draining turns into stopping."""
+    look_at: float = 0.0
+    """Monotonic second at which the allowance is looked at again."""
     tired: bool = False
     orphaned: bool = False
 
@@ -101,7 +108,6 @@ def serve(serving: Serving, pending: set[int]) -> int:
 
 def _step(serving: Serving, watch: Watch) -> None:
     """Acts on what the wait brought."""
-    engine = serving.engine
     if os.getppid() != serving.arbiter and not watch.orphaned:
         _orphan(serving, watch)
     while watch.pending:
@@ -112,12 +118,23 @@ def _step(serving: Serving, watch: Watch) -> None:
             _drain(serving, watch, serving.graceful_timeout)
         else:
             _stop(serving, watch)
-    if engine.wants_recycling and not watch.tired and watch.mode is Mode.SERVING:
+    if not watch.tired and watch.mode is Mode.SERVING and (why := _fatigue(serving, watch)):
         watch.tired = True
-        report.send(serving.report_to, report.Tired(serving.engine.recycling_reason or ""))
+        report.send(serving.report_to, report.Tired(why))
     if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
         log.warning("Worker %d did not finish its requests in time: they are cut off", os.getpid())
         _stop(serving, watch)
+
+
+def _fatigue(serving: Serving, watch: Watch) -> str:
+    """Why the worker wants to be replaced; empty if it does not."""
+    if serving.engine.wants_recycling:
+        return serving.engine.recycling_reason or "it has served long enough"
+    now = time.monotonic()
+    if now < watch.look_at:
+        return ""
+    watch.look_at = now + BEAT
+    return serving.allowance.exceeded(now)
 
 
 def reopen_logs(access: AccessLog | None) -> None:
