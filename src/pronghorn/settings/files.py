@@ -18,12 +18,13 @@ FOUND_BY_THEMSELVES = {
 
 def read_files(cwd: Path, config: str | None) -> list[Layer]:
     """The settings of what `--config` names, or else of the files that stand in the current directory."""
-    if str(cwd) not in sys.path:
+    found = [name for name in FOUND_BY_THEMSELVES if (cwd / name).is_file()] if config is None else []
+    if (config or any(name.endswith(".py") for name in found)) and str(cwd) not in sys.path:
         # A Python file may import its neighbours, as with Gunicorn.
         sys.path.insert(0, str(cwd))
     if config is not None:
         return [_read_named(cwd, config)]
-    return [read(cwd / name, name) for name, read in FOUND_BY_THEMSELVES.items() if (cwd / name).is_file()]
+    return [FOUND_BY_THEMSELVES[name](cwd / name, name) for name in found]
 
 
 def _read_named(cwd: Path, config: str) -> Layer:
