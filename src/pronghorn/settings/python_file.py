@@ -1,5 +1,6 @@
 """Settings from Python in the manner of `gunicorn.conf.py`: the global names of a file or a module are the settings."""
 
+import _thread
 import ast
 import importlib
 import importlib.util
@@ -18,6 +19,8 @@ NEEDS_GUNICORN = (
     "; the file imports Gunicorn: install gunicorn beside (it is then imported and never run), or guard the import "
     "with `except ImportError`"
 )
+
+REPLACES_THREADS = "replace Python's threads (monkey patching), and the workers run on those; take the patching out"
 
 CONFIG = "__config__"
 """The name of the module that a file runs as, the same as with Gunicorn."""
@@ -59,6 +62,10 @@ def _read(path: Path, shown: str, names_of: Callable[[bytes], Mapping[str, objec
     # The file is somebody's program and may raise anything; whatever it is, it is one problem of that file.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         layer.problems.append(f"{shown}{_place(error, path)}: {_reason(error)}")
+        return layer
+    patcher = _thread.start_new_thread.__module__.partition(".")[0]
+    if patcher != _thread.__name__:
+        layer.problems.append(f"{shown}: it has {patcher} {REPLACES_THREADS}")
         return layer
     tree = ast.parse(source)
     lines, read = assignment_lines(tree), names_read(tree)
