@@ -11,6 +11,7 @@ import msgspec
 
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
+from pronghorn.engine.scoreboard import Slot
 from pronghorn.options import EngineOptions
 
 __all__ = ["serve", "serve_engine"]
@@ -40,10 +41,19 @@ def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]
 
 
 @contextmanager
-def serve_engine(app: Any, listeners: list[socket.socket], *, access: Any = None, **options: Any) -> Iterator[Engine]:
+def serve_engine(
+    app: Any,
+    listeners: list[socket.socket],
+    *,
+    access: Any = None,
+    slot: Slot | None = None,
+    ready_path: str | None = None,
+    **options: Any,
+) -> Iterator[Engine]:
     """Serve `app` on sockets of the caller's; gives the engine, whose counters a test may look at.
 
-    The engine closes the listeners when it stops. Otherwise as `serve`.
+    The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one.
+    Otherwise as `serve`.
     """
     settings = msgspec.structs.replace(EngineOptions(), **options)
     for listener in listeners:
@@ -51,7 +61,8 @@ def serve_engine(app: Any, listeners: list[socket.socket], *, access: Any = None
         if listener.family in (socket.AF_INET, socket.AF_INET6):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     handler = WSGI(app, settings, listeners, errors=sys.stderr)
-    engine = Engine(handler, listeners, settings, access=access, log=logging.getLogger("pronghorn.error"))
+    log = logging.getLogger("pronghorn.error")
+    engine = Engine(handler, listeners, settings, access=access, slot=slot, log=log, ready_path=ready_path)
     engine.start()
     try:
         yield engine

@@ -167,7 +167,8 @@ def test_sigkill_is_called_perhaps_out_of_memory():
     assert "SIGKILL (perhaps out of memory" in world.errors()[0]
 
 
-def test_young_deaths_are_backed_off():
+def delays_of_young_deaths(*, ready):
+    """How long each of nine workers that die one after the other is waited for, the first of them a ready one."""
     world = started(replace(POLICY, size=1))
     delays = []
     for _ in range(9):
@@ -180,8 +181,17 @@ def test_young_deaths_are_backed_off():
             world.now = due
             world.feed(Tick())
         delays.append(world.spawns[-1][0] - died)
-        world.ready_all()
-    assert delays == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+        if ready:
+            world.ready_all()
+    return delays
+
+
+def test_workers_that_do_not_get_ready_are_backed_off():
+    assert delays_of_young_deaths(ready=False) == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_workers_that_die_of_a_request_are_missed_for_a_second_at_most():
+    assert delays_of_young_deaths(ready=True) == [0, 1, 1, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_wave_of_deaths_counts_once():

@@ -73,9 +73,8 @@ TICK = 1.0
 LOST = 2 * TICK
 """A gap between ticks above this means that the arbiter itself did not run (SIGSTOP, suspended machine)."""
 
-LEAST_SILENCE = 5.0
-"""Seconds; a worker shows life once a second and may have to wait for its interpreter lock to do so. A `timeout` below
-this is for requests only, or it would kill workers that are well."""
+SILENCE = 5.0
+"""Seconds of silence that mean nothing, however short `timeout` is: an idle worker shows life once a second."""
 
 
 def decide(fleet: Fleet, event: Event, now: float) -> tuple[Fleet, tuple[Action, ...]]:
@@ -147,7 +146,7 @@ def _stop_silent(fleet: Fleet, event: Tick, now: float) -> Decision:
         return fleet, actions
     for worker in fleet.workers:
         seen = max(event.heartbeats.get(worker.pid or 0, now), worker.ready_at or now, fleet.amnesty)
-        if worker.stage is Stage.READY and now - seen > max(fleet.policy.timeout, LEAST_SILENCE):
+        if worker.stage is Stage.READY and now - seen > max(fleet.policy.timeout, SILENCE):
             said = f"{worker.name} shows no life for {now - seen:.0f} s (timeout is {fleet.policy.timeout:g} s)"
             actions.append(Say(Level.ERROR, f"{said}: it is stopped and replaced"))
             fleet, order = tell(fleet, worker, Order.ABORT, now + QUICK)

@@ -48,7 +48,6 @@ from pronghorn.options import Settings
 from pronghorn.worker import report
 from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
 from pronghorn.worker.exits import Exit
-from pronghorn.worker.pulse import Pulse
 
 SIGNALS = {
     Order.DRAIN: signal.SIGTERM,
@@ -57,6 +56,9 @@ SIGNALS = {
     Order.KILL: signal.SIGKILL,
     Order.REOPEN: signal.SIGUSR1,
 }
+
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGKILL)
+"""Deaths that nobody but the request may explain; a worker that was told to go has said what it cut."""
 
 log = logging.getLogger("pronghorn.error")
 
@@ -103,8 +105,8 @@ class Performer:
         self._preparing: Preparation | None = None
         self._abandoned: set[int] = set()
         self._children: dict[int, Child] = {}
+        self._described: set[int] = set()
         self._board = Scoreboard(means.slots)
-        self._pulse = Pulse(means.slots)
         # Only the arbiter keeps the writing end, so its death is an end of file in every worker.
         self._leash, self._leash_held = os.pipe2(os.O_CLOEXEC)
 
@@ -114,6 +116,8 @@ class Performer:
             case Spawn():
                 return [self._spawn(action)]
             case Send(pid, order):
+                if order is Order.ABORT:
+                    self._say_running(pid)
                 self._send(pid, SIGNALS[order])
             case LoadSettings(generation):
                 return self._load_settings(generation)
@@ -137,7 +141,7 @@ class Performer:
 
     def heartbeats(self) -> dict[int, float]:
         """When each worker last showed life, by pid."""
-        return {pid: self._pulse.last(child.slot) for pid, child in self._children.items()}
+        return {pid: self._board.slot(child.slot).heartbeat for pid, child in self._children.items()}
 
     def read_reports(self, pid: int) -> Iterator[Event]:
         """What a child's pipe holds now."""
@@ -188,11 +192,14 @@ class Performer:
     def _bury(self, pid: int, code: int) -> Iterator[Event]:
         # Its last words first: they say why it ended.
         yield from self.read_reports(pid)
+        if os.WIFSIGNALED(code) and os.WTERMSIG(code) in CRASHES:
+            self._say_running(pid)
         self._board.slot(self._forget(pid).slot).release()
         yield _exited(pid, code)
 
     def _forget(self, pid: int) -> Child:
         child = self._children.pop(pid)
+        self._described.discard(pid)
         self._unwatch(child.pipe)
         os.close(child.pipe)
         return child
@@ -240,7 +247,6 @@ class Performer:
                 report_to=writer,
                 leash=self._leash,
                 foreign=[*self._means.foreign, *pipes, reader, self._leash_held],
-                pulse=self._pulse,
             )
             status = run(birth)
         except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it
@@ -257,6 +263,14 @@ class Performer:
         for other in self._generations.values():
             if other is not own and other.access is not None:
                 other.access.sink.close()
+
+    def _say_running(self, pid: int) -> None:
+        """What a worker that hangs or has crashed was doing, by what it wrote before it called the application."""
+        if pid not in self._children or pid in self._described:
+            return
+        self._described.add(pid)
+        for request in self._board.slot(self._children[pid].slot).running():
+            log.error("Worker %d was running %s", pid, request)
 
     def _send(self, pid: int, number: int) -> None:
         # A pid stays ours until it is reaped, so it can be gone but never be somebody else's.

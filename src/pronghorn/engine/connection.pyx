@@ -99,6 +99,7 @@ cdef class Connection:
         cdef Py_ssize_t done = 0, count = len(self.outbox) if self.outbox is not None else 0
         cdef int result = 0
         cdef bint more
+        cdef uint64_t before = self.outbox_size
         while done < count and result == 0:
             item = self.outbox[done]
             if isinstance(item, FileSlice):
@@ -109,6 +110,8 @@ cdef class Connection:
             if result == 0:
                 done += 1
                 self.outbox_start = 0
+        if result >= 0:
+            self.sent[0] += before - self.outbox_size
         if result < 0:
             self.broken = True
             self.reset_on_close()       # the peer must not take what it has for the whole

@@ -9,14 +9,10 @@ from pronghorn.engine.exchange cimport Exchange, PoolThread
 from pronghorn.engine.posix cimport recv
 from pronghorn.engine.sockets cimport INCOMING, INCOMING_BODY
 from pronghorn.wire.buffer cimport append, discard_front, release
-from pronghorn.wire.faults cimport NO_STORAGE
+from pronghorn.wire.faults cimport NO_MEMORY, NO_STORAGE
 from pronghorn.wire.framing cimport PIECE, decode_chunked
 from pronghorn.wire.http1 cimport DONE, MORE
 from pronghorn.wire.response cimport append_text
-
-cdef enum:
-    LINGER_BYTES = 64 * 1024        # thrown away at most while lingering
-
 
 cdef class Intake(Pool):
     def __init__(self, listeners, slot, options, access, recycle_after):
@@ -34,14 +30,15 @@ cdef class Intake(Pool):
             if errno != EAGAIN and errno != EINTR:
                 self._drop(connection)
             return 0
-        if size == 0 or connection.state == LINGERING:
-            connection.lingered += <uint64_t>size
-            if size == 0 or connection.lingered > LINGER_BYTES:
-                self._drop(connection)
-            return 0
+        self.row.received += <uint64_t>size
+        if size == 0:
+            return self._drop(connection)
+        if connection.state == LINGERING:
+            return 0        # thrown away, until its end or the deadline comes
         if connection.received.size == 0:
             return self._feed(thread, connection, thread.incoming, <uint32_t>size)
         if append(&connection.received, thread.incoming, <size_t>size) < 0:
+            thread.connection = connection      # the one that _recover closes
             raise MemoryError
         return self._feed(thread, connection, <uint8_t*>connection.received.data, <uint32_t>connection.received.size)
 
@@ -153,6 +150,9 @@ cdef class Intake(Pool):
         except OSError as problem:
             self.log.error("Cannot spool a request body: %s", problem)
             return NO_STORAGE
+        except MemoryError:
+            self.log.error("No memory for a request body")
+            return NO_MEMORY
         used[0] = at
         return result
 

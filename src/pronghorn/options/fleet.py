@@ -36,6 +36,12 @@ def check_worker_class(text: str) -> None:
     raise ValueError(f"{text!r} is not available: use {', '.join(WORKER_CLASSES[:-1])} or {WORKER_CLASSES[-1]}")
 
 
+def check_path(text: str) -> None:
+    """ValueError unless `text` can be the path of a request."""
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or set(text) & {" ", "#"}:
+        raise ValueError(f"{text!r} is not a path: write it as it stands in a request, such as /healthz")
+
+
 class FleetOptions(Struct, frozen=True, kw_only=True):
     """The arbiter and its workers."""
 
@@ -138,6 +144,18 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
             maximum=4096,
         ),
     ] = 1
+    ready_path: Annotated[
+        str | None,
+        Option(
+            doc="Path that a new worker asks the application for before it accepts connections, within the process "
+            "(`GET`, `Host: localhost`): it is ready when the answer is 2xx or 3xx, and asks again until then. Once "
+            "the server is about to stop, requests for this path are answered 503, so that load balancers look "
+            "elsewhere.",
+            metavar="PATH",
+            check=check_path,
+            default_text="none: a worker is ready when the application is imported",
+        ),
+    ] = None
 
     pidfile: Annotated[
         str | None,

@@ -32,7 +32,15 @@ def build_engine(
         multiprocess=True,
         trusted=settings.trust.forwarded_allow_ips,
     )
-    return Engine(handler, listeners, options, access=access, slot=row, recycle_after=recycle_after(options))
+    return Engine(
+        handler,
+        listeners,
+        options,
+        access=access,
+        slot=row,
+        recycle_after=recycle_after(options),
+        ready_path=settings.fleet.ready_path,
+    )
 
 
 def recycle_after(options: EngineOptions) -> int:

@@ -23,7 +23,6 @@ from pronghorn.observe import log as observe_log
 from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
-from pronghorn.worker.pulse import Pulse
 from pronghorn.worker.recycling import Allowance
 
 BEAT = 1.0
@@ -53,7 +52,6 @@ class Serving:
     arbiter: int
     leash: int
     report_to: int
-    pulse: Pulse
     graceful_timeout: float
     allowance: Allowance
 
@@ -92,13 +90,13 @@ def serve(serving: Serving, pending: set[int]) -> int:
         selector.register(wakeup, selectors.EVENT_READ, lambda: _empty(wakeup))
         selector.register(serving.leash, selectors.EVENT_READ, lambda: _on_leash(serving, watch, selector))
         selector.register(serving.engine.fileno(), selectors.EVENT_READ, serving.engine.acknowledge)
-        serving.pulse.beat(serving.row.index)
+        serving.row.beat()
         serving.row.state = scoreboard.READY
         report.send(serving.report_to, report.Ready())
         while serving.engine.state != "stopped":
             for key, _ in selector.select(_patience(watch)):
                 key.data()
-            serving.pulse.beat(serving.row.index)
+            serving.row.beat()
             _step(serving, watch)
     if not serving.engine.join(QUICK_STOP):
         log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
