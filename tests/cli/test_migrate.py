@@ -90,7 +90,7 @@ def test_what_starts_no_gunicorn(line):
     ],
 )
 def test_what_has_no_equivalent(arguments, words):
-    translated = translate(f"gunicorn {arguments} app:app")
+    translated = translate(f"gunicorn app:app {arguments}")
     assert translated is not None
     grave = [note.text for note in translated[1] if note.grave]
     assert grave

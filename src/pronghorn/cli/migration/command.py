@@ -142,6 +142,8 @@ def read_arguments(words: Sequence[str], place: int) -> Iterator[Said]:
             if takes is Takes.VALUE or (behind and not behind[0].startswith("-")):
                 given = behind[0] if behind else None
                 end += len(behind)
+            else:
+                given = ABSENT[name].stands_for
         yield Said(name, flag, given, range(place, end))
         place = end
 
