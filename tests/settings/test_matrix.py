@@ -218,6 +218,15 @@ def boot_timeout(start, place):
     start(wsgi_app="slow:app", boot_timeout=1).said("not ready")
 
 
+@observes("ready_path")
+def ready_path(start, place):
+    (place / "not_yet.py").write_text(
+        "def app(environ, start_response):\n    start_response('404 Not Found', [])\n    return []\n"
+    )
+    server = start(wsgi_app="not_yet:app", ready_path="/healthz", boot_timeout=1)
+    server.said("/healthz")
+
+
 @observes("max_lifetime", "max_lifetime_jitter")
 def max_lifetime(start, place):
     server = start(max_lifetime=1, max_lifetime_jitter=0.1).ready(1)
@@ -410,9 +419,16 @@ def errorlog(start, place):
 @observes("loglevel")
 def loglevel(start, place):
     server = start(loglevel="warning", bind=f"unix:{place}/shop.sock")
-    wait_for((place / "shop.sock").exists, "the socket")
-    with Client(f"unix://{place}/shop.sock") as client:
-        assert client.get().status == 200
+
+    def answered() -> bool:
+        with (
+            contextlib.suppress(FileNotFoundError, ConnectionRefusedError),
+            Client(f"unix://{place}/shop.sock") as client,
+        ):
+            return client.get().status == 200
+        return False
+
+    wait_for(answered, "an answer")
     assert server.stop() == 0
     assert server.text == ""
 

@@ -17,8 +17,8 @@ def convert(entry: Entry, raw: object) -> Any:
     `raw` is a text from the command line or the environment, or whatever a TOML or Python file holds. ValueError says
     what is wrong in words that name the setting, the value, and what would be right.
     """
-    # Gunicorn too takes an empty text for none.
-    if entry.optional and raw in (None, ""):
+    # Gunicorn takes an empty text for none where it has the setting.
+    if entry.optional and (raw is None or (raw == "" and entry.option.gunicorn)):
         return None
     return CONVERTERS[entry.kind](entry, raw)
 
