@@ -111,7 +111,7 @@ class World:
 
     def ready_all(self):
         for _ in range(50):
-            booting = [w.pid for w in self.fleet.workers if w.stage is Stage.BOOTING]
+            booting = [w.pid for w in self.fleet.workers if w.stage is Stage.BOOTING and not w.why]
             if not booting:
                 return self
             for pid in booting:
@@ -119,8 +119,10 @@ class World:
         raise AssertionError("workers never stop booting")
 
     def obey(self):
-        """Every worker told to go, goes."""
-        while gone := [w.pid for w in self.fleet.workers if w.stage is Stage.LEAVING and w.pid in self.alive]:
+        """Every worker told to go, or aborted because it was late, goes."""
+        while gone := [
+            w.pid for w in self.fleet.workers if (w.stage is Stage.LEAVING or w.why) and w.pid in self.alive
+        ]:
             for pid in gone:
                 self.exit(pid)
         return self
@@ -302,9 +304,9 @@ def test_a_new_worker_that_never_gets_ready_is_given_up():
 
 def test_a_second_reload_supersedes_the_first():
     world = started().feed(Hangup()).feed(Hangup())
-    assert (103, Order.QUIT) in world.sent
+    assert (103, Order.DRAIN) in world.sent
     assert Discard(2) in world.done
-    world.exit(103, signal=2)
+    world.exit(103, signal=15)
     assert world.ready_all().obey().serving() == [3, 3]
 
 
@@ -395,7 +397,7 @@ def test_during_the_delay_dead_workers_are_replaced_and_reloads_ignored():
 
 def test_the_delay_gives_up_a_reload_that_is_under_way():
     world = started(replace(POLICY, drain_delay=5.0)).feed(Hangup())
-    assert world.feed(Terminate()).sent == [(103, Order.QUIT)]
+    assert world.feed(Terminate()).sent == [(103, Order.DRAIN)]
     assert Discard(2) in world.done
 
 

@@ -86,7 +86,16 @@ def test_what_asks_for_nothing_is_not_answered(tmp_path, name, value):
     assert answer(tmp_path, Given(name, value, "here")) == ([], [])
 
 
-VALUES = {"bind": ":0", "worker_class": "sync", "raw_env": "A=1", "loglevel": "info", "forwarded_allow_ips": "*"}
+VALUES = {
+    "bind": ":0",
+    "worker_class": "sync",
+    "raw_env": "A=1",
+    "loglevel": "info",
+    "forwarded_allow_ips": "*",
+    "user": "0",
+    "group": "0",
+    "umask": "022",
+}
 """Where `200` would be no value."""
 
 

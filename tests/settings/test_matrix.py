@@ -75,6 +75,8 @@ def other(environ, start_response):
     return [b"the other"]
 """
 
+TESTS = Path(__file__).parents[1]
+
 Start = Callable[..., Server]
 OBSERVERS: dict[str, Callable[[Start, Path], None]] = {}
 
@@ -102,7 +104,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield start
 
 
-@pytest.mark.parametrize("name", TABLE)
+ELSEWHERE = {
+    "user": "test_the_application_never_sees_root",
+    "group": "test_the_groups_of_the_user",
+    "initgroups": "test_the_groups_of_the_user",
+}
+"""Seen in tests/arbiter/test_privileges.py, by root."""
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_is_seen_elsewhere_is(name):
+    _, _, test = (TESTS / "arbiter" / "test_privileges.py").read_text().partition(f"def {ELSEWHERE[name]}(")
+    assert f'"--{name}"' in test.partition("\ndef ")[0]
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in ELSEWHERE])
 def test_has_its_effect(name, start, tmp_path):
     assert name in OBSERVERS, f"{name} has no observer: write one that sees its effect over a socket or in a process"
     OBSERVERS[name](start, tmp_path)
@@ -170,6 +186,12 @@ def backlog(start, place):
         client.setblocking(False)
         with pytest.raises(BlockingIOError):
             client.connect(f"{place}/shop.sock")
+
+
+@observes("umask")
+def umask(start, place):
+    start(bind=f"unix:{place}/shop.sock", umask=0o027).ready(1)
+    assert stat.S_IMODE((place / "shop.sock").stat().st_mode) == 0o750
 
 
 @observes("reuse_port")

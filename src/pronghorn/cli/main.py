@@ -15,6 +15,7 @@ from pronghorn.cli.print_config import print_config
 from pronghorn.cli.serve import serve
 from pronghorn.cli.source import Source
 from pronghorn.errors import AppLoadError, SettingsError, StartError
+from pronghorn.options.inherited import addressed_to
 
 NAME = "pronghorn"
 GUNICORN_ARGUMENTS = "GUNICORN_CMD_ARGS"
@@ -89,7 +90,7 @@ def act(ctx: click.Context, /, **parameters: object) -> int:
     if theirs is not None:
         # What is given later wins.
         given, config = [*given_in(theirs, GUNICORN_ORIGIN), *given], config or theirs.params["config"]
-    source = Source(tuple(given), dict(os.environ), Path.cwd(), config)
+    source = Source(tuple(given), addressed_to(os.getpid(), os.environ), Path.cwd(), config)
     asked = [parameters, theirs.params if theirs else {}]
     if any(said.get("print_config") for said in asked):
         return print_config(source)

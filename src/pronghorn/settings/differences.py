@@ -61,6 +61,10 @@ DIFFERENCES = {
     "forwarded_allow_ips": Difference(
         effect="From everybody else X-Forwarded-* headers are dropped, not passed on to the application.",
     ),
+    "umask": Difference(
+        effect="It is for the server's own files only. On the command line it is octal: `022`; Gunicorn reads `22` as "
+        "decimal, which is refused here.",
+    ),
     "proc_name": Difference(
         default="gunicorn",
         effect="It needs no setproctitle; the kernel keeps 15 bytes.",
@@ -81,6 +85,5 @@ BEHAVIOURS = """\
 - **A wrong setting** ends the start with exit status 2 and a line for each mistake; a misspelt one in a Python file is
   a warning.
 - **HUP** starts the new settings and the new code beside the old ones, and keeps the old if anything is wrong.
-- **USR2 and WINCH** are not answered yet.
 """
 """What differs whatever is set, as a list in Markdown."""

@@ -97,8 +97,6 @@ STATSD = "there is no statsd"
 NO_STATSD = "the access log has each request's time (%(D)s)"
 LOGGING = "the logs have a fixed form"
 LOG_SETTINGS = "use errorlog, loglevel, accesslog and access_log_format"
-PRIVILEGES = "this version does not change its user, group or mask"
-AS_USER = "start it as the right user: User= of systemd, USER of a Dockerfile"
 PASTE = "PasteDeploy files are not read"
 FACTORY = 'write a module that calls paste.deploy.loadapp, and name it: "module:application"'
 NO_ASGI = "it is for ASGI applications, and this version serves WSGI"
@@ -170,23 +168,6 @@ _ROWS = (
         instead="send HUP to reload, docs/reload.md",
     ),
     # Processes
-    Absent(name="user", flags=("--user", "-u"), fate=Fate.REFUSED, why=PRIVILEGES, instead=AS_USER),
-    Absent(name="group", flags=("--group", "-g"), fate=Fate.REFUSED, why=PRIVILEGES, instead=AS_USER),
-    Absent(
-        name="initgroups",
-        flags=("--initgroups",),
-        takes=Takes.NOTHING,
-        fate=Fate.REFUSED,
-        why=PRIVILEGES,
-        instead=AS_USER,
-    ),
-    Absent(
-        name="umask",
-        flags=("--umask", "-m"),
-        fate=Fate.REFUSED,
-        why=PRIVILEGES,
-        instead="set it around the command: UMask= of systemd, or `umask` in a shell",
-    ),
     Absent(
         name="worker_tmp_dir",
         flags=("--worker-tmp-dir",),
