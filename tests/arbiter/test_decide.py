@@ -442,6 +442,20 @@ def test_a_silent_worker_is_aborted_and_replaced():
     assert world.sent[-1] == (101, Order.KILL)
 
 
+def test_a_short_timeout_is_for_requests_and_never_for_a_worker_that_is_well():
+    world = started(replace(POLICY, timeout=0.1))
+    for _ in range(3):
+        beats = dict.fromkeys((101, 102), world.now)
+        for _ in range(4):
+            world.now += 1
+            world.feed(Tick(beats))
+    assert world.sent == []
+    for _ in range(2):
+        world.now += 1
+        world.feed(Tick(beats))
+    assert {pid for pid, order in world.sent if order is Order.ABORT} == {101, 102}
+
+
 def test_time_that_the_arbiter_itself_lost_is_nobodys_silence():
     world = started(replace(POLICY, timeout=30.0))
     beats = {101: world.now, 102: world.now}
