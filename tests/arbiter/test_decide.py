@@ -320,6 +320,14 @@ def test_a_second_reload_supersedes_the_first():
     assert world.ready_all().obey().serving() == [3, 3]
 
 
+def test_a_generation_that_is_ready_before_any_other_worker_says_so():
+    world = World().feed(Started()).feed(Grow()).feed(Hangup())
+    candidate = next(w.pid for w in world.fleet.workers if w.generation == 2)
+    world.feed(WorkerReady(candidate))
+    assert world.fleet.size == 2
+    assert (Level.INFO, "generation 2 serves") in world.said
+
+
 def test_a_reload_may_change_the_number_of_workers():
     world = started(replace(POLICY, size=4))
     world.next_settings = replace(POLICY, size=1)
@@ -442,6 +450,20 @@ def test_a_silent_worker_is_aborted_and_replaced():
     world.now += 2
     world.feed(Tick({102: world.now}))
     assert world.sent[-1] == (101, Order.KILL)
+
+
+def test_a_short_timeout_is_for_requests_and_never_for_a_worker_that_is_well():
+    world = started(replace(POLICY, timeout=0.1))
+    for _ in range(3):
+        beats = dict.fromkeys((101, 102), world.now)
+        for _ in range(4):
+            world.now += 1
+            world.feed(Tick(beats))
+    assert world.sent == []
+    for _ in range(2):
+        world.now += 1
+        world.feed(Tick(beats))
+    assert {pid for pid, order in world.sent if order is Order.ABORT} == {101, 102}
 
 
 def test_time_that_the_arbiter_itself_lost_is_nobodys_silence():

@@ -29,7 +29,7 @@ def wanted(server):
     for line in server.lines:
         if found := re.search(r"(\d+) workers wanted", line):
             number = int(found[1])
-        elif "serves; the old workers are drained" in line:
+        elif re.search(r"generation \d+ serves($|; the old workers)", line):
             number = 2  # A reload sets it to what the settings say.
     return number
 

@@ -54,6 +54,32 @@ def test_an_application_that_is_not_there_is_one_line(tmp_path, app):
     assert result.stderr.count("\n") == 1
 
 
+GREEN = """\
+import _thread
+
+def start_new_thread(*arguments):
+    raise NotImplementedError
+
+start_new_thread.__module__ = "gevent.thread"
+_thread.start_new_thread = start_new_thread
+"""
+"""What gevent's monkey patching does to threads."""
+
+
+def test_an_application_that_replaces_threads_is_one_line(tmp_path):
+    (tmp_path / "green.py").write_text(GREEN + APPLICATION)
+    result = check(tmp_path, "green:app")
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
+    assert result.stderr.startswith("pronghorn: application 'green:app': it has gevent replace Python's threads")
+
+
+def test_a_configuration_that_replaces_threads_is_one_line(tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text(GREEN)
+    result = check(tmp_path, "shop:app")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("pronghorn: gunicorn.conf.py: it has gevent replace Python's threads")
+
+
 def test_an_application_that_raises_shows_its_traceback_and_none_of_ours(tmp_path):
     result = check(tmp_path, "--env", "COLOUR=red", "shop:create_app()")
     assert result.returncode == 3

@@ -1,5 +1,6 @@
 """Finds the application that a setting names, and says in one line what is wrong when it cannot."""
 
+import _thread
 import ast
 import difflib
 import importlib
@@ -66,6 +67,7 @@ def load(spec: str) -> Application:
     if call is not None:
         found = _call(spec, found, *call)
     _check(spec, found, path, called=call is not None)
+    _check_threads(spec)
     application: Application = found
     return application
 
@@ -169,6 +171,16 @@ def _check(spec: str, found: Any, path: list[str], *, called: bool) -> None:
     if _takes(signature, 0) and not called:
         raise AppLoadError(f"application {spec!r}: it takes no arguments; if it is a factory, write '{spec}()'")
     raise AppLoadError(f"application {spec!r}: it does not take (environ, start_response), so it is not WSGI")
+
+
+def _check_threads(spec: str) -> None:
+    """Refuses an application that has put green threads in the place of real ones: the engine's would never run."""
+    patcher = _thread.start_new_thread.__module__.partition(".")[0]
+    if patcher != _thread.__name__:
+        raise AppLoadError(
+            f"application {spec!r}: it has {patcher} replace Python's threads (monkey patching), and the workers run "
+            "on those; take the patching out, blocking calls hold nothing up here"
+        )
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:

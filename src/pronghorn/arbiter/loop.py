@@ -43,6 +43,7 @@ from pronghorn.arbiter.perform import Means, Performer
 from pronghorn.arbiter.pidfile import Pidfile
 from pronghorn.arbiter.succession import Predecessor, claim
 from pronghorn.arbiter.surroundings import Surroundings
+from pronghorn.engine.linux import set_process_name
 from pronghorn.errors import StartError
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
@@ -98,6 +99,8 @@ def _run(settings: Settings, reload_settings: Callable[[], Settings], surroundin
     folder = Path.cwd()
     with masked(settings.identity.umask):
         observe_log.setup(settings.logs)
+    if settings.fleet.proc_name:
+        set_process_name(settings.fleet.proc_name)
     with contextlib.ExitStack() as cleanup:
         # First of all: from here on no signal leaves a pidfile or a socket behind.
         signals = cleanup.enter_context(_Signals(ends=ends))

@@ -10,8 +10,21 @@ from pronghorn.options.option import LONGEST, Option, Unit
 MOST_MEMORY = 1 << 50
 """Bytes; more than any machine has."""
 
-WORKER_CLASSES = ("threads", "gthread", "sync")
-"""`threads` is ours; the other two are Gunicorn's names for the same engine with many threads and with one."""
+WORKER_CLASSES = ("threads", "gthread", "sync", "gevent")
+"""`threads` is ours; the others are Gunicorn's names: for the same engine, with many threads, with one, with more."""
+
+GUNICORNS_CLASSES = {
+    "gunicorn.workers.sync.syncworker": "sync",
+    "gunicorn.workers.gthread.threadworker": "gthread",
+    "egg:gunicorn#sync": "sync",
+    "egg:gunicorn#gthread": "gthread",
+    "gunicorn.workers.ggevent.geventworker": "gevent",
+    "gunicorn.workers.ggevent.geventpywsgiworker": "gevent",
+    "egg:gunicorn#gevent": "gevent",
+    "gevent_wsgi": "gevent",
+    "gevent_pywsgi": "gevent",
+}
+"""The same as Gunicorn's files may name them as well."""
 
 
 def check_worker_class(text: str) -> None:
@@ -49,10 +62,11 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
         str,
         Option(
             doc="`threads` and Gunicorn's `gthread` mean the same: `threads` as set. `sync` means one thread per "
-            "worker, unless `threads` is set too.",
+            "worker and `gevent` 64, unless `threads` is set too; there are no greenlets yet, and a warning says so.",
             flags=("--worker-class", "-k"),
             gunicorn="worker_class",
             choices=WORKER_CLASSES,
+            aliases=GUNICORNS_CLASSES,
             check=check_worker_class,
         ),
     ] = "threads"
@@ -157,7 +171,7 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
     proc_name: Annotated[
         str | None,
         Option(
-            doc="Name of the processes as `ps` and `top` show it.",
+            doc="Name of the processes as `ps -o comm` and `top` show it; the kernel keeps the first 15 bytes.",
             flags=("--name", "-n"),
             gunicorn="proc_name",
             metavar="NAME",

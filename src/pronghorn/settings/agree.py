@@ -7,7 +7,13 @@ from typing import Any
 from pronghorn.options.option import Unit
 from pronghorn.settings.units import format_quantity
 
-SYNC = "sync"
+THREADS_OF = {"sync": 1, "gevent": 64}
+"""The threads that a worker class means as long as nobody says how many."""
+
+NO_GEVENT = (
+    "there is no gevent worker yet; threads serve instead, 64 in each worker unless threads is set, and the "
+    "application must not call gevent.monkey.patch_all()"
+)
 
 LEAST_MEMORY = 16 * 1024**2
 """Bytes; no Python process with an application is smaller, so less is mostly a number without its unit."""
@@ -16,9 +22,10 @@ LEAST_LIFETIME = 1
 """Seconds."""
 
 
-def single_thread(worker_class: str) -> bool:
-    """Whether the worker class means one thread per worker, as long as nobody says how many."""
-    return worker_class == SYNC
+def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
+    """One line for each setting that has another effect than its name says."""
+    if values["worker_class"] == "gevent":
+        yield f"{origins['worker_class']}: worker_class: {NO_GEVENT}"
 
 
 def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:

@@ -147,7 +147,7 @@ def _leave_the_arbiter(birth: Birth) -> set[int]:
     # TERM, not KILL: the worker may still finish what runs. The kernel looks at the forking *thread*; the arbiter has
     # only one.
     set_parent_death_signal(signal.SIGTERM)
-    set_process_name("pronghorn-work")
+    set_process_name(birth.settings.fleet.proc_name or "pronghorn-work")
     signal.set_wakeup_fd(-1)
     birth.row.claim(os.getpid(), birth.generation)
     for number in ARBITER_SIGNALS:
