@@ -63,6 +63,7 @@ def test_random_signals_that_end_nothing(start, place, seed, preload):
     server = start("--workers", "2", "--pid", "run.pid", *preload, "app:app")
     begins_to_handle_signals(server)
     shake(server, chance, HARMLESS, 40)
+    server.signal(signal.SIGHUP)  # after a WINCH only it brings the workers back
     wait_for(
         lambda: (
             "is ready after" in server.text
