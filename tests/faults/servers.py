@@ -124,6 +124,14 @@ class Pronghorn(Loaded):
         given = {"bind": ["127.0.0.1:0"], "pidfile": PIDFILE} | settings
         (self.folder / self.config).write_text("".join(f"{name} = {toml(value)}\n" for name, value in given.items()))
 
+    def up(self, workers: int) -> None:
+        """Also that all of them say that they are ready: until then they open descriptors."""
+        super().up(workers)
+        wait_for(
+            lambda: self.process.poll() is not None or self.text.count("is ready after") >= workers,
+            f"{workers} ready workers\n{self.text}",
+        )
+
     def upgrade(self, workers: int) -> None:
         before = self.arbiter
         self.kill(signal.SIGUSR2)
