@@ -544,7 +544,10 @@ def test_a_stop_ends_a_reading(stop):
 def test_a_reload_under_preload_says_that_the_code_stays():
     world = started()
     world.fleet = replace(world.fleet, preloaded=True)
-    assert "code stays as imported at the start (preload_app)" in world.feed(Hangup()).said[-1][1]
+    line = world.feed(Hangup()).said[-1][1]
+    assert line.endswith("the application's code stays as imported at the start (preload_app): USR2 takes new code")
+    world.fleet = replace(world.fleet, irreplaceable="this arbiter is process 1")
+    assert world.feed(Hangup()).said[-1][1].endswith(": only a restart takes new code")
 
 
 def tired(count, at_once):

@@ -19,7 +19,9 @@ from pronghorn.arbiter.actions import (
     Order,
     Send,
     Spawn,
+    StartSuccessor,
     StopLoading,
+    TellSuccessor,
 )
 from pronghorn.arbiter.deaths import LONGEST_DELAY
 from pronghorn.arbiter.decide import TICK, decide, next_wakeup
@@ -28,6 +30,7 @@ from pronghorn.arbiter.events import (
     Grow,
     Hangup,
     Interrupt,
+    Pause,
     Reopen,
     SettingsLoaded,
     SettingsRejected,
@@ -35,14 +38,20 @@ from pronghorn.arbiter.events import (
     Spawned,
     SpawnFailed,
     Started,
+    SuccessorEnded,
+    SuccessorFailed,
+    SuccessorReady,
+    SuccessorStarted,
     Terminate,
     Tick,
+    Upgrade,
     WorkerFailed,
     WorkerReady,
     WorkerTired,
 )
 from pronghorn.arbiter.fleet import Fleet, Phase, Policy, Stage
 from pronghorn.arbiter.reconcile import LAST_MOMENT, QUICK
+from pronghorn.arbiter.upgrade import PATIENCE
 from pronghorn.worker.exits import Exit
 
 POLICIES = st.builds(
@@ -74,12 +83,19 @@ class World:
         """The generation whose settings are being read."""
         self.generations = {1}
         """Those that the performer holds something open for."""
+        self.successor = None
+        """Process id of the new arbiter."""
+        self.successor_limit = math.inf
+        self.successor_killed = False
         self.longest = policy.graceful_timeout
         self.fork_fails = False
         self.spawns = 0
         self.left = None
 
     def feed(self, event):
+        if isinstance(event, Terminate | Interrupt):
+            # The successor gets all the time it needs, unless it was told to stop already.
+            self.successor_limit = math.inf
         waiting = [event]
         while waiting:
             event = waiting.pop(0)
@@ -116,9 +132,24 @@ class World:
                 self.generations.discard(generation)
             case CloseListeners():
                 self.generations.clear()
+            case StartSuccessor():
+                return [self.start_successor()]
+            case TellSuccessor(order):
+                assert self.successor is not None
+                assert not self.successor_killed, "told something after the kill"
+                self.successor_killed = order is Order.KILL
             case Leave(status):
                 self.left = status
         return []
+
+    def start_successor(self):
+        assert self.successor is None
+        if self.fork_fails:
+            return SuccessorFailed("no memory")
+        self.pid += 1
+        self.successor = self.pid
+        self.successor_limit = self.now + self.fleet.policy.boot_timeout + PATIENCE
+        return SuccessorStarted(self.pid)
 
     def order(self, pid, order):
         limit = {Order.DRAIN: self.longest + LAST_MOMENT, Order.QUIT: QUICK, Order.ABORT: QUICK}.get(order)
@@ -138,7 +169,7 @@ class World:
         was_ready = {w.pid for w in before.workers if w.stage is Stage.READY}
         drained = {a.pid for a in actions if isinstance(a, Send) and a.order in (Order.DRAIN, Order.QUIT)} & was_ready
         ready = sum(w.stage is Stage.READY for w in after.workers)
-        assert not drained or ready >= after.size, "a worker that is needed is told to leave"
+        assert not drained or ready >= after.size or after.paused, "a worker that is needed is told to leave"
         if any(isinstance(a, Spawn) and a.generation == after.generation for a in actions):
             self.check_spawn(ready)
         if isinstance(event, Tick):
@@ -164,6 +195,9 @@ class World:
         assert {w.pid for w in fleet.workers} == set(self.alive), "a process that nobody will reap"
         assert fleet.streak.not_before <= self.now + LONGEST_DELAY
         assert (fleet.loading is None) == (self.reading is None)
+        assert (fleet.successor is None) == (self.successor is None)
+        if fleet.phase is Phase.SERVING and fleet.paused:
+            assert all(w.stage is Stage.LEAVING for w in fleet.workers), "a worker serves in a pause"
         if fleet.phase is Phase.SERVING:
             held = {fleet.generation} | ({fleet.candidate.generation} if fleet.candidate else set())
             assert self.generations == held
@@ -180,6 +214,11 @@ class World:
         self.silent.discard(pid)
         self.feed(Exited(pid, status, signal))
 
+    def successor_ends(self, *, status=0, signal=0):
+        pid, self.successor = self.successor, None
+        self.successor_limit, self.successor_killed = math.inf, False
+        self.feed(SuccessorEnded(pid, status, signal))
+
     def tick(self):
         self.feed(Tick({pid: self.now for pid in self.alive if pid not in self.silent}))
 
@@ -189,6 +228,8 @@ class World:
         while self.left is None:
             for pid in sorted(self.killed):
                 self.end(pid, signal=9)
+            if self.successor_killed and self.left is None:
+                self.successor_ends(signal=9)
             due = next_wakeup(self.fleet, self.now)
             if due is None or due > until:
                 break
@@ -197,12 +238,14 @@ class World:
         self.now = until
         for pid, limit in self.alive.items():
             assert pid in self.killed or self.now <= limit + 2 * TICK, f"{pid} should have been killed"
+        assert self.successor_killed or self.now <= self.successor_limit + 2 * TICK or self.left is not None
 
     def stand_still(self, seconds):
         """The arbiter does not run."""
         self.now += seconds
         # How much of the last second it still ran is not known.
         self.alive = {pid: limit + seconds + TICK for pid, limit in self.alive.items()}
+        self.successor_limit += seconds + TICK
 
     def told_to_leave(self):
         return [w.pid for w in self.fleet.workers if w.stage is Stage.LEAVING]
@@ -302,6 +345,22 @@ class Fleets(RuleBasedStateMachine):
         if not isinstance(event, Terminate | Interrupt) or pick < 15:
             self.world.feed(event)
 
+    @precondition(lambda self: self.goes_on)
+    @rule(event=st.sampled_from([Upgrade(), Pause()]))
+    def an_upgrade_or_a_pause(self, event):
+        self.world.feed(event)
+
+    @precondition(lambda self: self.goes_on and self.world.successor is not None)
+    @rule()
+    def the_successor_is_ready(self):
+        self.world.successor_limit = math.inf
+        self.world.feed(SuccessorReady())
+
+    @precondition(lambda self: self.goes_on and self.world.successor is not None)
+    @rule(status=st.sampled_from([0, Exit.APPLICATION]))
+    def the_successor_ends(self, status):
+        self.world.successor_ends(status=status)
+
     @precondition(lambda self: self.goes_on and self.world.reading is not None)
     @rule(policy=POLICIES)
     def settings_are_read(self, policy):
@@ -366,6 +425,10 @@ class Fleets(RuleBasedStateMachine):
         world = self.world
         world.fork_fails = False
         world.silent.clear()
+        if world.successor is not None:
+            world.successor_ends()
+        if world.fleet.paused:
+            world.feed(Hangup())
         for _ in range(400):
             self.all_are_ready()
             self.all_obey()

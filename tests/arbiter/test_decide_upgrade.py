@@ -147,6 +147,21 @@ def test_time_in_which_the_arbiter_did_not_run_is_not_the_successors():
     assert TellSuccessor(Order.QUIT) not in world.upgrades
 
 
+def test_a_stop_leaves_the_successor_all_its_time():
+    for policy in (POLICY, replace(POLICY, drain_delay=25.0)):
+        world = World()
+        world.stubborn = True
+        world.fleet = replace(world.fleet, policy=policy)
+        world.feed(Upgrade()).wait(1)
+        for _ in range(40):
+            world.wait(1)
+        world.feed(Terminate())
+        for _ in range(24):
+            world.wait(1)
+        assert world.left is None
+        assert world.upgrades == [StartSuccessor()]
+
+
 def test_one_upgrade_at_a_time():
     world = World().feed(Upgrade(), Upgrade())
     assert world.upgrades == [StartSuccessor()]
@@ -253,3 +268,12 @@ def test_a_pause_wakes_nobody():
     world = World().feed(Pause())
     fleet = replace(world.fleet, streak=replace(world.fleet.streak, not_before=world.now + 5))
     assert next_wakeup(fleet, world.now) is None
+
+
+def test_nor_does_one_of_workers_that_are_watched():
+    world = World()
+    world.fleet = replace(world.fleet, policy=replace(POLICY, timeout=10.0))
+    world.feed(Tick())
+    assert next_wakeup(world.fleet, world.now) == world.now + 1
+    world.feed(Pause())
+    assert next_wakeup(world.fleet, world.now) is None

@@ -2,11 +2,16 @@
 
 import os
 import socket
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from tests.support.raw import wait_for
 
 from pronghorn.arbiter.listeners import close_listeners, open_listeners
-from pronghorn.errors import ListenError
+from pronghorn.arbiter.preparation import Preparation, Task
+from pronghorn.errors import ListenError, StartError
+from pronghorn.options import NetworkOptions, Settings
 
 
 @pytest.fixture
@@ -163,3 +168,29 @@ def test_a_failed_reload_closes_only_what_it_opened(listen, tmp_path):
         open_listeners(["127.0.0.1:0", f"unix:{tmp_path}/b.sock", "fd://987"], 16, first)
     assert first[0].socket.fileno() >= 0
     assert not (tmp_path / "b.sock").exists()
+
+
+def test_a_reload_keeps_every_socket_of_a_name(listen):
+    """`localhost` is 127.0.0.1 and ::1 on many machines; here two addresses that each machine has stand for it."""
+    held = [replace(one, text="localhost:0") for one in listen("127.0.0.1:0", "127.0.0.2:0")]
+    settings = Settings(network=NetworkOptions(bind=("localhost:0",)))
+    preparation = Preparation(2, Task(lambda: settings, Path.cwd(), held, ()))
+    found = []
+    try:
+        wait_for(lambda: found.append(preparation.result()) or found[-1] is not None, "the answer")
+    finally:
+        preparation.close()
+        os.waitpid(preparation.pid, 0)
+    assert found[-1].listeners == tuple(held)
+
+
+def test_a_path_that_is_no_text_is_a_clear_refusal(tmp_path):
+    name = os.fsdecode(b"a\xff.sock")
+    settings = Settings(network=NetworkOptions(bind=(f"unix:{tmp_path}/{name}",)))
+    preparation = Preparation(2, Task(lambda: settings, Path.cwd(), (), ()))
+    try:
+        with pytest.raises(StartError, match=r"the settings cannot be handed over: .*a\\udcff\.sock.* is not UTF-8"):
+            wait_for(preparation.result, "the answer")
+    finally:
+        preparation.close()
+        os.waitpid(preparation.pid, 0)

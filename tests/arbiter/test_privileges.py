@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import re
 import signal
 import stat
 import sys
@@ -146,6 +147,38 @@ def test_a_reload_and_an_upgrade_keep_the_user(serve):
 
 
 @as_root
+@pytest.mark.parametrize("way", ["reload", "upgrade"])
+def test_another_user_gets_the_files_only_if_it_serves(serve, public, way):
+    config = public / "pronghorn.toml"
+    (public / "logs").mkdir()
+    files = f'errorlog = "{public}/logs/error.log"\nbind = "unix:{public}/a.sock"\n'
+    config.write_text(f'user = "nobody"\n{files}')
+    command = serve(bind=())
+    log = public / "logs" / "error.log"
+    wait_for(lambda: log.exists() and "is ready" in log.read_text(), "the start")
+
+    def owners():
+        return [(public / name).stat().st_uid for name in ("a.sock", "logs/error.log")]
+
+    other = pwd.getpwnam("daemon").pw_uid
+    good = (public / "app.py").read_text()
+    number = signal.SIGHUP if way == "reload" else signal.SIGUSR2
+    config.write_text(f'user = "daemon"\n{files}')
+    (public / "app.py").write_text("raise ValueError\n")
+    command.signal(number)
+    wait_for(lambda: f"{way} failed" in log.read_text(), "the failure")
+    wait_for(lambda: owners() == [NOBODY.pw_uid] * 2, "the files to be given back")
+    (public / "app.py").write_text(good)
+    command.signal(number)
+    words = r"\] worker \d .* has left|the old arbiter .* has left"
+    wait_for(lambda: re.search(words, log.read_text()), "the change")
+    assert owners() == [other] * 2
+    with Client(f"unix:{public}/a.sock") as client:
+        assert eval(client.get().body)[0][0] == (other,) * 3  # noqa: S307 - of our own application
+    os.kill(int(re.findall(r"arbiter pid (\d+)", log.read_text())[-1]), signal.SIGTERM)
+
+
+@as_root
 def test_bodies_are_spooled_as_the_user(serve, public):
     spool = public / "spool"
     spool.mkdir()
@@ -220,6 +253,17 @@ def test_names_and_numbers():
     assert find_account("nobody", None, initgroups=False) == Account(NOBODY.pw_uid, NOBODY.pw_gid)
     with pytest.raises(ValueError, match="no groups to look up"):
         find_account("54321", "0", initgroups=True)
+
+
+def test_the_umask_of_the_process_counts_for_logs_and_not_for_sockets(serve, public):
+    before = os.umask(0o077)
+    try:
+        command = serve("--pid", "run.pid", "--access-logfile", "access.log", bind=[f"unix:{public}/a.sock"]).ready(1)
+    finally:
+        os.umask(before)
+    assert command.text
+    modes = {name: stat.S_IMODE((public / name).stat().st_mode) for name in ("a.sock", "access.log", "run.pid")}
+    assert modes == {"a.sock": 0o777, "access.log": 0o600, "run.pid": 0o600}
 
 
 def test_a_file_may_write_numbers(tmp_path, public, serve):

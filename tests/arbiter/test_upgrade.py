@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -381,6 +382,98 @@ def test_no_descriptor_is_lost_or_gained(start):
         counts.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
     # What they share is counted as well: two workers, each with its pipe.
     assert len(set(counts)) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('errorlog = "/nowhere/error.log"\n', "/nowhere/error.log"),
+        ('pidfile = "/nowhere/run.pid"\n', "/nowhere/run.pid"),
+    ],
+)
+def test_what_the_new_one_cannot_open_is_told(start, place, more, words):
+    config = place / "pronghorn.toml"
+    config.write_text("workers = 1\n")
+    command = start("app:app").ready(1)
+    config.write_text("workers = 1\n" + more)
+    command.signal(signal.SIGUSR2)
+    (line,) = command.said(r"upgrade failed: .*")
+    assert words in line
+    assert "Traceback" not in command.text
+    assert command.get()[0] == 200
+
+
+def test_an_address_that_the_new_one_cannot_have_is_told(start, place):
+    config = place / "pronghorn.toml"
+    path = f"unix:{place}/a.sock"
+    config.write_text(f'workers = 1\nbind = ["{path}"]\n')
+    command = start("app:app", bind=()).ready(1)
+    config.write_text(f'workers = 1\nbind = ["{path}", "unix:{place}/b.sock", "unix:/nowhere/c.sock"]\n')
+    command.signal(signal.SIGUSR2)
+    (line,) = command.said(r"upgrade failed: .*")
+    assert "cannot listen on unix:/nowhere/c.sock: its folder does not exist" in line
+    assert "Traceback" not in command.text
+    wait_for(lambda: command.arbiters() == {command.pid}, "the new arbiter to be gone")
+    assert (place / "a.sock").is_socket()
+    assert not (place / "b.sock").exists()
+
+
+def test_files_that_only_the_old_one_had_go_with_it(start, place):
+    """Also where it left before the new one could say anything."""
+    config = place / "pronghorn.toml"
+    config.write_text(f'workers = 1\npidfile = "old.pid"\nbind = ["unix:{place}/a.sock", "unix:{place}/b.sock"]\n')
+    command = start("app:app", bind=()).ready(1)
+    config.write_text(f'workers = 1\npidfile = "new.pid"\nbind = ["unix:{place}/a.sock"]\n')
+    (place / "app.py").write_text("import time\ntime.sleep(1)\n" + (place / "app.py").read_text())
+    command.signal(signal.SIGUSR2)
+    wait_for((place / "new.pid").exists, "the second pidfile")
+    command.signal(signal.SIGTERM)
+    last = upgraded(command)
+    assert {path.name for path in place.glob("*.[ps][io]*")} == {"a.sock", "new.pid"}
+    os.kill(last, signal.SIGTERM)
+    wait_for(lambda: not command.processes(), "everything to be gone")
+    assert not list(place.glob("*.[ps][io]*"))
+
+
+def test_a_successor_that_is_killed_leaves_no_pidfile(start, place):
+    command = serving(start, "--pid", "run.pid")
+    (place / "app.py").write_text("import time\ntime.sleep(60)\n")
+    command.signal(signal.SIGUSR2)
+    wait_for((place / "run.pid.2").exists, "the second pidfile")
+    os.kill(int((place / "run.pid.2").read_text()), signal.SIGKILL)
+    command.said("upgrade failed: ")
+    assert [path.name for path in place.glob("run.pid*")] == ["run.pid"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_two_that_end_at_once_leave_nothing_behind(start, place, seed):
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    command = serving(start, "--pid", "run.pid", workers=1, bind=(f"unix:{place}/a.sock",))
+    if dice.random() < 0.5:
+        (place / "app.py").write_text("import time\ntime.sleep(1)\n" + (place / "app.py").read_text())
+    command.signal(signal.SIGUSR2)
+    wait_for((place / "run.pid.2").exists, "the second pidfile")
+    second = int((place / "run.pid.2").read_text())
+    if dice.random() < 0.5:
+        command.signal(signal.SIGWINCH)
+        command.said("WINCH: the workers drain")
+    pair = [command.pid, second]
+    dice.shuffle(pair)
+    stops = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
+    first = dice.choice([*stops, *stops, signal.SIGKILL])
+    os.kill(pair[0], first)
+    if first == signal.SIGKILL:
+        # Otherwise it may be the last one, which removes nothing.
+        wait_for(lambda: not alive(pair[0]), "its death")
+    # The gap is what is random here, not a wait for something.
+    time.sleep(dice.choice([0, 0, 0.001, 0.003, 0.01, 0.05, 0.3]))
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pair[1], dice.choice(stops))
+    wait_for(lambda: not command.processes(), f"everything to be gone\n{command.text}", PATIENCE)
+    assert not list(place.glob("run.pid*"))
+    assert not (place / "a.sock").exists()
+    assert "Traceback" not in command.text
 
 
 @pytest.mark.parametrize("seed", range(3))

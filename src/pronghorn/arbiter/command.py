@@ -63,12 +63,16 @@ def obstacle() -> str:
     """Why no other process may take this one's place; empty if one may."""
     if os.getpid() == 1:
         return (
-            "this arbiter is process 1 of a container, which ends with it; start a new container, or HUP for new code"
+            "this arbiter is process 1 of a container, which ends with it; start a new container, "
+            "or HUP for new code without preload_app"
         )
     if os.getppid() == 1:
         name = ""
         with contextlib.suppress(OSError):
             name = Path("/proc/1/comm").read_text().strip()
         if name in INITS:
-            return f"{name} ends the container when this arbiter leaves; start a new container, or HUP for new code"
+            return (
+                f"{name} ends the container when this arbiter leaves; start a new container, "
+                "or HUP for new code without preload_app"
+            )
     return ""

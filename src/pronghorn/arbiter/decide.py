@@ -123,7 +123,8 @@ def _deadlines(fleet: Fleet) -> list[float]:
 
 def _watches(fleet: Fleet) -> bool:
     """Whether time matters: then a Tick comes every TICK, and a gap tells of time that was lost."""
-    return bool(_deadlines(fleet)) or (fleet.phase is Phase.SERVING and fleet.policy.timeout > 0)
+    serves = fleet.phase is Phase.SERVING and not fleet.paused
+    return bool(_deadlines(fleet)) or (serves and fleet.policy.timeout > 0)
 
 
 def _on_started(fleet: Fleet, event: Started, now: float) -> Decision:
@@ -293,7 +294,7 @@ def _reject(fleet: Fleet, candidate: Candidate, why: str) -> Decision:
 def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: str = "") -> Decision:
     """Tells every worker to go: by draining within graceful_timeout, or quickly."""
     actions: list[Action] = [Say(Level.ERROR, why)] if why else []
-    fleet, more = _give_up_reload(fleet, now)
+    fleet, more = _give_up_reload(upgrade.release(fleet), now)
     actions += [*more, CloseListeners()]
     fleet = replace(fleet, phase=Phase.STOPPING, status=int(status), drain_at=None, hurried=quick)
     for worker in fleet.workers:
@@ -335,7 +336,7 @@ def _on_terminate(fleet: Fleet, event: Terminate, now: float) -> Decision:
         fleet, actions = _drain_all(fleet, now)
         return fleet, [Withdraw(), *actions]
     text = f"stopping in {delay:g} s (drain_delay): until then all is served, and readiness is off"
-    fleet, actions = _give_up_reload(fleet, now)
+    fleet, actions = _give_up_reload(upgrade.release(fleet), now)
     return replace(fleet, drain_at=now + delay), [Say(Level.INFO, text), Withdraw(), *actions]
 
 
@@ -361,7 +362,8 @@ def _on_hangup(fleet: Fleet, event: Hangup, now: float) -> Decision:
     fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout))
     text = f"reloading as generation {number}"
     if fleet.preloaded:
-        text += "; the application's code stays as imported at the start (preload_app): USR2 takes new code"
+        way = "only a restart" if fleet.irreplaceable else "USR2"
+        text += f"; the application's code stays as imported at the start (preload_app): {way} takes new code"
     return fleet, [Say(Level.INFO, text), LoadSettings(number)]
 
 

@@ -70,7 +70,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Consecutive young deaths. A wave of workers that die together counts once, see `decide.count_death`."""
+    """Consecutive young deaths. A wave of workers that die together counts once, see `deaths.count_death`."""
 
     length: int = 0
     since: float = float("-inf")

@@ -29,7 +29,7 @@ class Generation:
         """
         account_of(settings.identity)  # One clear line now instead of one from each worker.
         network = settings.network
-        with masked(settings.identity.umask):
+        with masked(settings.identity.umask, alone=True):
             listeners = open_listeners(network.bind, network.backlog, held, reuse_port=network.reuse_port)
         try:
             return cls.with_listeners(settings, listeners)
@@ -44,8 +44,14 @@ class Generation:
         # Opened here and inherited: one clear line now instead of one from each worker.
         with masked(settings.identity.umask):
             access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
-        ownership.give(settings, listeners, access)
         return cls(settings, tuple(listeners), access)
+
+    def give(self) -> None:
+        """Gives the sockets and log files to the user that its workers become; StartError if that cannot be done.
+
+        Not before the generation is to have a worker: until then they are those of the users before.
+        """
+        ownership.give(self.settings, self.listeners, self.access)
 
     @property
     def policy(self) -> Policy:

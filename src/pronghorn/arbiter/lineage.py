@@ -1,14 +1,16 @@
 """An arbiter among its relatives: the old one that started it, the new one that it starts, and what they share.
 
 Carries out what `upgrade.py` decides. What two arbiters share are files with a name: the pidfile and the sockets'. The
-last one that uses such a file removes it.
+last one that uses such a file removes it; how the last one is found is told in `succession.py`.
 """
 
 import contextlib
 import os
 import selectors
 import signal
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
 
 from pronghorn.arbiter.actions import Order, Promote, ReportReady, StartSuccessor, TellSuccessor, UpgradeAction
 from pronghorn.arbiter.events import (
@@ -23,6 +25,7 @@ from pronghorn.arbiter.listeners import Listener
 from pronghorn.arbiter.pidfile import Pidfile
 from pronghorn.arbiter.succession import Ready, Successor
 from pronghorn.arbiter.surroundings import Surroundings
+from pronghorn.errors import StartError
 
 SIGNALS = {Order.QUIT: signal.SIGINT, Order.KILL: signal.SIGKILL}
 
@@ -43,6 +46,16 @@ class Lineage:
     def __repr__(self) -> str:
         return f"<Lineage {self._predecessor} -> {self._successor}>"
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, StartError):
+            self.failed("; ".join(str(error).splitlines()))
+        self.close()
+
     def perform(self, action: UpgradeAction, listeners: Sequence[Listener]) -> list[Event]:
         """Does one thing; what came of it.
 
@@ -58,11 +71,9 @@ class Lineage:
                     os.kill(self._successor.pid, SIGNALS[order])
             case ReportReady():
                 if self._predecessor is not None:
-                    self._predecessor.ready(self._files(listeners))
+                    self._predecessor.ready()
             case Promote():
-                self._lose_predecessor()
-                if self._pidfile is not None:
-                    self._pidfile.promote()
+                self._promote(listeners)
         return []
 
     @property
@@ -73,7 +84,7 @@ class Lineage:
     @property
     def descriptors(self) -> list[int]:
         """What no worker may keep: each end of a link must close with its arbiter."""
-        return [relative.fileno() for relative in (self._predecessor, self._successor) if relative is not None]
+        return [link.fileno() for link in (self._surroundings.predecessor, self._successor) if link is not None]
 
     def knows(self, pid: int) -> bool:
         """Whether this is the pid of a relative."""
@@ -93,8 +104,12 @@ class Lineage:
                 with contextlib.suppress(KeyError):
                     self._selector.unregister(self._successor)
 
-    def reap(self) -> Iterator[Event]:
-        """The successor's end, its last words first."""
+    def reap(self, listeners: Sequence[Listener]) -> Iterator[Event]:
+        """The successor's end, its last words first.
+
+        Arguments:
+            listeners: those that serve now.
+        """
         if self._successor is None:
             return
         pid = self._successor.pid
@@ -105,17 +120,16 @@ class Lineage:
         if not found:
             return
         yield from self.read(pid)
-        self._lose_successor()
+        self._lose_successor(listeners)
         if os.WIFSIGNALED(code):
             yield SuccessorEnded(pid, signal=os.WTERMSIG(code))
         else:
             yield SuccessorEnded(pid, status=os.WEXITSTATUS(code))
 
-    def spared(self) -> Container[str]:
-        """The files that a living relative still uses."""
-        if self._successor is not None:
-            return self._successor.files if self._successor.files is not None else _Everything()
-        return () if self._predecessor is None else self._predecessor.files
+    def spared(self) -> frozenset[str]:
+        """The socket files that a living relative may use."""
+        relative = self._successor or self._predecessor
+        return frozenset() if relative is None else relative.files
 
     def failed(self, why: str) -> None:
         """Tells the predecessor why this arbiter does not serve."""
@@ -123,41 +137,39 @@ class Lineage:
             self._predecessor.failed(why)
 
     def close(self) -> None:
-        """Removes the pidfile if nobody else needs it, and closes the links."""
-        if self._pidfile is not None and str(self._pidfile.path) not in self.spared():
+        """Leaves the relatives, and removes the pidfile if no successor can take it over."""
+        for relative in (self._predecessor, self._successor):
+            if relative is not None:
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(relative)
+        # Also one that has left long ago: the link stays open until then.
+        if self._surroundings.predecessor is not None:
+            self._surroundings.predecessor.part()
+        alone = self._successor is None or self._successor.part()
+        if self._pidfile is not None and alone:
             self._pidfile.remove()
-        self._lose_predecessor()
-        self._lose_successor()
 
     def _start(self, listeners: Sequence[Listener]) -> Event:
         try:
-            self._successor = Successor(self._surroundings.command, listeners, self._surroundings.passed)
+            self._successor = Successor(self._surroundings.command, listeners, self._pidfile, self._surroundings.passed)
         except OSError as error:
             return SuccessorFailed(f"no process can be forked: {error.strerror}")
         self._selector.register(self._successor, selectors.EVENT_READ, self._successor.pid)
         return SuccessorStarted(self._successor.pid)
 
-    def _files(self, listeners: Iterable[Listener]) -> list[str]:
-        files = [listener.path for listener in listeners if listener.path]
-        return files if self._pidfile is None else [*files, str(self._pidfile.destination)]
-
-    def _lose_predecessor(self) -> None:
+    def _promote(self, listeners: Sequence[Listener]) -> None:
+        """The predecessor has left, or is about to."""
+        if self._pidfile is not None:
+            self._pidfile.promote()
         if self._predecessor is not None:
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(self._predecessor)
-            self._predecessor.close()
-        self._predecessor = None
+            self._predecessor.bury(listeners)
+            # Its link is not closed: one that is still leaving would take that for the end of this process.
+            self._predecessor = None
 
-    def _lose_successor(self) -> None:
+    def _lose_successor(self, listeners: Sequence[Listener]) -> None:
         if self._successor is not None:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(self._successor)
+            self._successor.bury(listeners)
             self._successor.close()
         self._successor = None
-
-
-class _Everything(Container[str]):
-    """The files of a new arbiter that has not said yet which ones it will use."""
-
-    def __contains__(self, _: object) -> bool:
-        return True

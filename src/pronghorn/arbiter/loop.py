@@ -44,7 +44,6 @@ from pronghorn.arbiter.pidfile import Pidfile
 from pronghorn.arbiter.succession import Predecessor, claim
 from pronghorn.arbiter.surroundings import Surroundings
 from pronghorn.engine.linux import set_process_name
-from pronghorn.errors import StartError
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
 from pronghorn.worker.exits import Exit
@@ -86,29 +85,24 @@ def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bo
         StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
     """
     surroundings = Surroundings.find()
-    try:
-        return _run(settings, reload_settings, surroundings, ends=ends)
-    except StartError as error:
-        if surroundings.predecessor is not None:
-            surroundings.predecessor.failed("; ".join(str(error).splitlines()))
-        raise
-
-
-def _run(settings: Settings, reload_settings: Callable[[], Settings], surroundings: Surroundings, *, ends: bool) -> int:
     predecessor = surroundings.predecessor
     folder = Path.cwd()
-    with masked(settings.identity.umask):
-        observe_log.setup(settings.logs)
     if settings.fleet.proc_name:
         set_process_name(settings.fleet.proc_name)
     with contextlib.ExitStack() as cleanup:
         # First of all: from here on no signal leaves a pidfile or a socket behind.
         signals = cleanup.enter_context(_Signals(ends=ends))
         selector = cleanup.enter_context(selectors.EpollSelector())
-        lineage = Lineage(surroundings, _write_pidfile(settings, predecessor), selector)
-        cleanup.callback(lineage.close)
+        pidfile = _pidfile_of(settings, predecessor)
+        # It tells the old arbiter of an upgrade whatever goes wrong from here on.
+        lineage = cleanup.enter_context(Lineage(surroundings, pidfile, selector))
+        with masked(settings.identity.umask):
+            observe_log.setup(settings.logs)
+            if pidfile is not None:
+                pidfile.write()
         first = _prepare(settings, predecessor)
         cleanup.callback(lambda: close_listeners(first.listeners, lineage.spared()))
+        first.give()
         for line in banner(settings, first.listeners):
             log.info("%s", line)
         warning = root_on_privileged_port(settings, first.listeners)
@@ -146,13 +140,10 @@ def _run(settings: Settings, reload_settings: Callable[[], Settings], surroundin
         return status
 
 
-def _write_pidfile(settings: Settings, predecessor: Predecessor | None) -> Pidfile | None:
+def _pidfile_of(settings: Settings, predecessor: Predecessor | None) -> Pidfile | None:
     if not settings.fleet.pidfile:
         return None
-    pidfile = Pidfile(settings.fleet.pidfile, 0 if predecessor is None else predecessor.pid)
-    with masked(settings.identity.umask):
-        pidfile.write()
-    return pidfile
+    return Pidfile(settings.fleet.pidfile, 0 if predecessor is None else predecessor.pid)
 
 
 def _prepare(settings: Settings, predecessor: Predecessor | None) -> Generation:

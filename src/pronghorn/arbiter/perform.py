@@ -140,7 +140,7 @@ class Performer:
             case Adopt(generation):
                 self._adopt(generation)
             case Discard(generation):
-                self._keep(set(self._generations) - {generation})
+                self._discard(generation)
             case CloseListeners():
                 self._keep(set())
             case ReopenLogs():
@@ -189,7 +189,10 @@ class Performer:
             if code is not None:
                 yield from self._bury(pid, code)
         yield from self._reap_preparations()
-        yield from self._means.lineage.reap()
+        for event in self._means.lineage.reap(self._listeners):
+            # The successor may have had another user, as a discarded generation.
+            self._give_again()
+            yield event
         if os.getpid() == 1:
             _reap_strangers(self._pids())
 
@@ -358,6 +361,21 @@ class Performer:
             end = describe(_exited(preparing.pid, code))
             yield SettingsRejected(preparing.number, f"the process that reads the settings {end}")
         self._abandoned.remove(preparing.pid)
+
+    def _discard(self, number: int) -> None:
+        if number in self._generations:
+            self._keep(set(self._generations) - {number})
+            self._give_again()
+
+    def _give_again(self) -> None:
+        """Whoever has failed may have had another user: those who go on need their files back."""
+        newest = max(self._generations, default=None)
+        if newest is None:
+            return
+        try:
+            self._generations[newest].give()
+        except StartError as error:
+            log.error("%s", error)  # noqa: TRY400 - the line says it all
 
     def _adopt(self, number: int) -> None:
         self._keep({other for other in self._generations if other >= number})

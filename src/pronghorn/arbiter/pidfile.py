@@ -58,11 +58,7 @@ class Pidfile:
 
     def read(self) -> int | None:
         """The process id in the file; None if there is no file or no number in it."""
-        try:
-            text = self.path.read_text(encoding="ascii", errors="replace").strip()
-        except OSError:
-            return None
-        return int(text) if text.isascii() and text.isdigit() else None
+        return _read(self.path)
 
     def promote(self) -> None:
         """Takes the name that the old arbiter's file had, in one step: there is always a file."""
@@ -82,6 +78,20 @@ class Pidfile:
 
     def __repr__(self) -> str:
         return f"<Pidfile {self.path} holds {self.read()}>"
+
+
+def remove_stale(path: Path, pid: int) -> None:
+    """Removes the pidfile of a process that is gone, if it still names that one."""
+    if _read(path) == pid:
+        _remove(path)
+
+
+def _read(path: Path) -> int | None:
+    try:
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return None
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _remove(path: Path) -> None:

@@ -36,10 +36,15 @@ MOST_DESCRIPTORS = 253
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A listener as data. `fresh`: its descriptor is the next one of the message; else the arbiter holds it."""
+    """A listener as data.
+
+    Arguments:
+        held: its place among those the arbiter holds; None: it is new, and its descriptor the message's next one. The
+            address would not do, as a name may stand for several.
+    """
 
     text: str
-    fresh: bool
+    held: int | None = None
     path: str = ""
     inode: tuple[int, int] | None = None
 
@@ -118,10 +123,17 @@ class Preparation:
         if isinstance(answer, Refused):
             raise StartError(answer.why)
         try:
-            return Generation.with_listeners(answer.settings, listeners)
+            generation = Generation.with_listeners(answer.settings, listeners)
+            try:
+                generation.give()
+            except StartError:
+                if generation.access is not None:
+                    generation.access.sink.close()
+                raise
         except StartError:
             self._give_back(listeners)
             raise
+        return generation
 
     def close(self) -> None:
         """Closes the arbiter's end, with what may have been sent meanwhile and is not wanted any more."""
@@ -143,9 +155,9 @@ class Preparation:
         return answer, [self._listener(one, descriptors) for one in opened]
 
     def _listener(self, opened: Opened, descriptors: list[int]) -> Listener:
-        if opened.fresh:
+        if opened.held is None:
             return Listener(opened.text, socket.socket(fileno=descriptors.pop(0)), opened.path, opened.inode)
-        return next(listener for listener in self._held if _data_of(listener, fresh=False) == opened)
+        return self._held[opened.held]
 
     def _give_back(self, listeners: Iterable[Listener]) -> None:
         close_listeners(listener for listener in listeners if listener not in self._held)
@@ -197,19 +209,18 @@ def _prepare(task: Task) -> tuple[Prepared | Refused, list[socket.socket]]:
     except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it
         traceback.print_exc()
         return Refused(f"{type(error).__name__}: {error}"), []
-    opened = [_data_of(listener, fresh=listener not in task.held) for listener in generation.listeners]
-    fresh = [listener.socket for listener in generation.listeners if listener not in task.held]
+    places = {listener.socket: place for place, listener in enumerate(task.held)}
+    opened = [Opened(one.text, places.get(one.socket), one.path, one.inode) for one in generation.listeners]
+    fresh = [listener.socket for listener in generation.listeners if listener.socket not in places]
     return Prepared(generation.settings, tuple(opened)), fresh
-
-
-def _data_of(listener: Listener, *, fresh: bool) -> Opened:
-    return Opened(listener.text, fresh, listener.path, listener.inode)
 
 
 def _send(pipe: socket.socket, answer: Prepared | Refused, fresh: list[socket.socket]) -> None:
     try:
         socket.send_fds(pipe, [msgspec.msgpack.encode(answer)], [sock.fileno() for sock in fresh])
-    except OSError as error:
-        # More than 253 new addresses, or settings beyond what a message can hold: some 200 KB.
-        refused = Refused(f"the settings cannot be handed over: {error.strerror}")
+    except (OSError, UnicodeEncodeError) as error:
+        # More than 253 new addresses, or settings beyond what a message can hold: some 200 KB. Or a path that is no
+        # text.
+        why = error.strerror if isinstance(error, OSError) else f"{error.object!r} is not UTF-8"
+        refused = Refused(f"the settings cannot be handed over: {why}")
         socket.send_fds(pipe, [msgspec.msgpack.encode(refused)], [])

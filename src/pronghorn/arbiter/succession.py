@@ -3,11 +3,16 @@
 The new arbiter is the same command run again: a child of this one, with the listeners open under the same numbers and
 a description of them in one environment variable. Between the two there is a socket pair. The new one says through it
 that it is ready, or why it cannot be; its end of file tells each of the other's death.
+
+Both may use the files that were handed over: sockets, and the pidfile. While both live neither removes them; whoever
+finds the other gone does, except what it uses itself. One that leaves says so first and looks for the other then, so of
+two that leave at the same moment one at least finds the other gone.
 """
 
 import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 import stat
@@ -18,7 +23,8 @@ from typing import NoReturn
 import msgspec
 
 from pronghorn.arbiter.command import Command
-from pronghorn.arbiter.listeners import Listener, inode_of
+from pronghorn.arbiter.listeners import Listener, close_listeners
+from pronghorn.arbiter.pidfile import NEW, Pidfile, remove_stale
 from pronghorn.errors import StartError
 from pronghorn.options.address import FdAddress, TcpAddress, UnixAddress, parse_address
 from pronghorn.options.inherited import HANDOVER
@@ -40,6 +46,7 @@ class Passed(msgspec.Struct, frozen=True):
     text: str
     fd: int
     path: str = ""
+    inode: tuple[int, int] | None = None
 
 
 class Handover(msgspec.Struct, frozen=True):
@@ -48,18 +55,18 @@ class Handover(msgspec.Struct, frozen=True):
     Arguments:
         pid: of the new arbiter. Nobody else who finds the variable in the environment is meant.
         link: its descriptor of the socket pair.
+        pidfile: of the old one; empty if it has none.
     """
 
     pid: int
     predecessor: int
     link: int
     listeners: tuple[Passed, ...]
+    pidfile: str = ""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The new arbiter serves; from now on these files are its own: unix sockets, and the pidfile it will rename to."""
-
-    files: tuple[str, ...] = ()
+    """The new arbiter serves."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -72,39 +79,100 @@ _decoder: msgspec.json.Decoder[Ready | Failed] = msgspec.json.Decoder(Ready | Fa
 _handover: msgspec.json.Decoder[Handover] = msgspec.json.Decoder(Handover)
 
 
-class Successor:
-    """The old arbiter's side: the process it has started."""
+class Relative:
+    """The arbiter at the other end of the link, and the files that were handed over.
 
-    def __init__(self, command: Command, listeners: Sequence[Listener], others: Iterable[int] = ()) -> None:
-        """Forks and runs `command`; OSError if the kernel refuses to fork.
+    Arguments:
+        listeners: those handed over.
+        pidfile: where this relative's process id may stand once it is gone.
+    """
 
-        Arguments:
-            others: descriptors besides the listeners that it inherits under the same numbers.
-        """
-        self.files: frozenset[str] | None = None
-        self.ended = False
-        self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, pid: int, link: socket.socket, listeners: Sequence[Listener], pidfile: Path | None) -> None:
+        self.pid = pid
+        self.listeners = tuple(listeners)
+        self._pidfile = pidfile
+        self._link = link
         self._link.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-        arbiter = os.getpid()
-        # Until the child has no handlers any more, a signal to it would wake the arbiter.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ARBITER_SIGNALS)
-        try:
-            self.pid = os.fork()
-            if self.pid == 0:
-                _become(command, arbiter, theirs, listeners, others)
-        except OSError:
-            self._link.close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ARBITER_SIGNALS)
-            theirs.close()
 
     def __repr__(self) -> str:
-        return f"<Successor {self.pid}>"
+        return f"<{type(self).__name__} {self.pid}>"
 
     def fileno(self) -> int:
         """Readable when it has something to say, or is gone."""
         return self._link.fileno()
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The socket files that this arbiter must not remove as long as the relative lives."""
+        return frozenset(listener.path for listener in self.listeners if listener.path)
+
+    def bury(self, used: Iterable[Listener]) -> None:
+        """Removes what was handed over, once the relative is gone, but for the listeners that are used here."""
+        kept = {listener.path for listener in used}
+        close_listeners(one for one in self.listeners if one.path and one.path not in kept)
+        if self._pidfile is not None:
+            remove_stale(self._pidfile, self.pid)
+        # Only once: a number, of a process or of a file, may be given to somebody else.
+        self.listeners, self._pidfile = (), None
+
+    def part(self) -> bool:
+        """Leaves it for good. Whether it has gone before; then what was handed over is removed."""
+        self._link.shutdown(socket.SHUT_WR)
+        watched = select.poll()
+        # Told also as long as messages of the other are unread.
+        watched.register(self._link, select.POLLRDHUP)
+        gone = bool(watched.poll(0)) or self._is_dead()
+        if gone:
+            self.bury(())
+        self.close()
+        return gone
+
+    def _is_dead(self) -> bool:
+        """Whether its death is known in another way than by the link."""
+        return False
+
+    def close(self) -> None:
+        """Gives the link back. To the other one this is the end of this process."""
+        self._link.close()
+
+
+class Successor(Relative):
+    """The old arbiter's side: the process it has started."""
+
+    def __init__(
+        self, command: Command, listeners: Sequence[Listener], pidfile: Pidfile | None, others: Iterable[int] = ()
+    ) -> None:
+        """Forks and runs `command`; OSError if the kernel refuses to fork.
+
+        Arguments:
+            pidfile: of this arbiter.
+            others: descriptors besides the listeners that it inherits under the same numbers.
+        """
+        self.ended = False
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        passed = tuple(Passed(one.text, one.socket.fileno(), one.path, one.inode) for one in listeners)
+        told = Handover(0, os.getpid(), theirs.fileno(), passed, "" if pidfile is None else str(pidfile.path))
+        # Until the child has no handlers any more, a signal to it would wake the arbiter.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ARBITER_SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become(command, told, theirs, others)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ARBITER_SIGNALS)
+            theirs.close()
+        beside = None if pidfile is None else pidfile.path.with_name(pidfile.path.name + NEW)
+        super().__init__(pid, ours, listeners, beside)
+
+    def _is_dead(self) -> bool:
+        # A worker that it forked the moment before it was killed may still hold its end of the link.
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
 
     def messages(self) -> Iterator[Ready | Failed]:
         """What it says. The end is told by its exit."""
@@ -118,19 +186,14 @@ class Successor:
             if not data:
                 self.ended = True
                 return
-            message = _decoder.decode(data)
-            if isinstance(message, Ready):
-                self.files = frozenset(message.files)
-            yield message
-
-    def close(self) -> None:
-        """Lets go of it: to the new arbiter this is the end of the old one."""
-        self._link.close()
+            try:
+                yield _decoder.decode(data)
+            except msgspec.DecodeError as error:
+                # Another version may know more words. If they matter it is not ready in time.
+                log.warning("the new arbiter (pid %d) says what cannot be understood: %s", self.pid, error)
 
 
-def _become(
-    command: Command, arbiter: int, link: socket.socket, listeners: Sequence[Listener], others: Iterable[int]
-) -> NoReturn:
+def _become(command: Command, told: Handover, link: socket.socket, others: Iterable[int]) -> NoReturn:
     """Turns the forked child into the new arbiter."""
     try:
         signal.set_wakeup_fd(-1)
@@ -138,10 +201,9 @@ def _become(
         for number in (*ARBITER_SIGNALS, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ARBITER_SIGNALS)
-        passed = tuple(Passed(one.text, one.socket.fileno(), one.path) for one in listeners)
-        for fd in (link.fileno(), *(one.fd for one in passed), *others):
+        for fd in (told.link, *(one.fd for one in told.listeners), *others):
             os.set_inheritable(fd, True)  # noqa: FBT003 - the standard library's own signature
-        told = Handover(os.getpid(), arbiter, link.fileno(), passed)
+        told = msgspec.structs.replace(told, pid=os.getpid())
         environ = _addressed(command.environ) | {HANDOVER: msgspec.json.encode(told).decode()}
         _run(command, environ)
     except BaseException as error:  # noqa: BLE001 - the top of a process; the old arbiter logs it
@@ -170,39 +232,22 @@ def _run(command: Command, environ: dict[str, str]) -> NoReturn:
         raise StartError(f"{command.program} cannot be run: {error.strerror}") from error
 
 
-class Predecessor:
+class Predecessor(Relative):
     """The new arbiter's side: the one that has started it, and what it has handed over."""
 
     def __init__(self, handover: Handover) -> None:
-        self.pid = handover.predecessor
-        self._link = socket.socket(fileno=handover.link)
-        self._link.set_inheritable(False)
-        self._link.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-        self.listeners = tuple(_listener(one) for one in handover.listeners)
+        link = socket.socket(fileno=handover.link)
+        link.set_inheritable(False)
+        pidfile = Path(handover.pidfile) if handover.pidfile else None
+        super().__init__(handover.predecessor, link, [_listener(one) for one in handover.listeners], pidfile)
 
-    def __repr__(self) -> str:
-        return f"<Predecessor {self.pid}>"
-
-    def fileno(self) -> int:
-        """Readable when it is gone."""
-        return self._link.fileno()
-
-    @property
-    def files(self) -> frozenset[str]:
-        """The socket files that are its own as long as it lives."""
-        return frozenset(listener.path for listener in self.listeners if listener.path)
-
-    def ready(self, files: Iterable[str]) -> None:
-        """Says that everything is served here, and which files it must leave behind."""
-        _say(self._link, Ready(tuple(files)))
+    def ready(self) -> None:
+        """Says that everything is served here."""
+        _say(self._link, Ready())
 
     def failed(self, why: str) -> None:
         """Says why nothing is."""
         _say(self._link, Failed(why[:LONGEST_WHY]))
-
-    def close(self) -> None:
-        """Gives the link back."""
-        self._link.close()
 
 
 def find_predecessor() -> Predecessor | None:
@@ -217,7 +262,7 @@ def report_failure(why: str) -> None:
     predecessor = find_predecessor()
     if predecessor is not None:
         predecessor.failed("; ".join(why.splitlines()))
-        predecessor.close()
+        predecessor.part()
 
 
 def _read_handover() -> Handover | None:
@@ -244,7 +289,7 @@ def _listener(passed: Passed) -> Listener:
     sock = socket.socket(fileno=passed.fd)
     sock.set_inheritable(False)
     sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-    return Listener(passed.text, sock, passed.path, inode_of(passed.path) if passed.path else None)
+    return Listener(passed.text, sock, passed.path, passed.inode)
 
 
 def claim(held: Sequence[Listener], addresses: Sequence[str]) -> list[Listener]:

@@ -174,6 +174,14 @@ def forgive(fleet: Fleet, lost: float) -> Fleet:
     return replace(fleet, successor=replace(successor, kill_at=successor.kill_at + lost))
 
 
+def release(fleet: Fleet) -> Fleet:
+    """This arbiter is told to stop: there will be nobody else, so the successor gets all the time it needs."""
+    successor = fleet.successor
+    if successor is None or successor.late:
+        return fleet
+    return replace(fleet, successor=replace(successor, kill_at=None))
+
+
 def may_leave(fleet: Fleet) -> bool:
     """Whether this arbiter has handed everything over: its successor serves and the last worker is gone."""
     successor = fleet.successor

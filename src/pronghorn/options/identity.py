@@ -50,7 +50,7 @@ class IdentityOptions(Struct, frozen=True, kw_only=True):
         int,
         Option(
             doc="Permission bits that are taken from the files the server makes: unix sockets (0777), log files and "
-            "the pidfile (0644). The application's own files are not concerned.",
+            "the pidfile (0644, less the umask of the process too). The application's own files are not concerned.",
             flags=("--umask", "-m"),
             gunicorn="umask",
             unit=Unit.MODE,

@@ -75,9 +75,16 @@ def check_folders(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def masked(umask: int) -> Iterator[None]:
-    """The process makes files with this mask inside the block. Only for the arbiter, which has no other thread."""
+def masked(umask: int, *, alone: bool = False) -> Iterator[None]:
+    """The process makes files with this mask inside the block. Only for the arbiter, which has no other thread.
+
+    Arguments:
+        alone: without the mask that the process has. For sockets: under the usual 022 only their owner could connect.
+    """
     before = os.umask(umask)
+    if not alone:
+        # `UMask=` of a systemd unit keeps logs to oneself as ever.
+        os.umask(before | umask)
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """What a worker tells the arbiter through its pipe: one line of JSON for each message."""
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -34,6 +35,8 @@ LONGEST_WHY = 1000
 LONGEST_TRACE = 8000
 """Characters of a traceback, its end: together with the reason below the 64 KiB that a pipe holds, however escaped."""
 
+log = logging.getLogger("pronghorn.error")
+
 _decoder: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
 
 
@@ -54,7 +57,10 @@ class Reader:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Report]:
-        """The reports that `data` completes. msgspec.DecodeError if it is not from one of our workers."""
+        """The reports that `data` completes. What the application wrote to the descriptor by mistake is left out."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            yield _decoder.decode(line)
+            try:
+                yield _decoder.decode(line)
+            except msgspec.DecodeError:
+                log.warning("a worker's pipe to the arbiter holds what no worker says: %.80r", line)
