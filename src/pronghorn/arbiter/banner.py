@@ -3,8 +3,8 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
+from pronghorn import __version__
 from pronghorn.arbiter.listeners import Listener
 from pronghorn.options import Settings
 
@@ -12,7 +12,7 @@ from pronghorn.options import Settings
 def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
     """What is served where, by how many, and how to reload and stop it; one line each."""
     workers, threads = settings.fleet.workers, settings.engine.threads
-    yield f"Pronghorn {_version()} serves {settings.app.app}, Python {sys.version.split()[0]}"
+    yield f"Pronghorn {__version__} serves {settings.app.app}, Python {sys.version.split()[0]}"
     for listener in listeners:
         yield f"listening on {listener.url}"
     yield f"{_count(workers, 'worker')} × {_count(threads, 'thread')}, arbiter pid {os.getpid()}"  # noqa: RUF001
@@ -21,10 +21,3 @@ def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _version() -> str:
-    try:
-        return version("pronghorn")
-    except PackageNotFoundError:
-        return "(not installed)"
