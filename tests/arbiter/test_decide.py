@@ -43,6 +43,7 @@ from pronghorn.arbiter.events import (
     WorkerTired,
 )
 from pronghorn.arbiter.fleet import Fleet, Phase, Policy, Stage
+from pronghorn.arbiter.reconcile import QUICK
 from pronghorn.worker.exits import Exit
 
 POLICY = Policy(size=2, graceful_timeout=30.0, boot_timeout=60.0, timeout=0.0)
@@ -310,6 +311,14 @@ def test_a_new_worker_that_never_gets_ready_is_given_up():
     world.exit(103, signal=6)
     assert world.fleet.candidate is None
     assert "not ready after 60 s (boot_timeout)" in world.errors()[-1]
+
+
+def test_a_candidate_that_had_to_be_killed_is_no_death_of_its_successor():
+    world = started().feed(Hangup()).wait(60 + QUICK)
+    assert world.sent == [(103, Order.ABORT), (103, Order.KILL)]
+    world.feed(Hangup()).exit(103, signal=9)
+    assert world.fleet.streak.length == 0
+    assert world.ready_all().obey().serving() == [3, 3]
 
 
 def test_a_second_reload_supersedes_the_first():
