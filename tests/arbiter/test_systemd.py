@@ -113,11 +113,21 @@ def test_the_sockets_that_are_passed_are_served(pass_sockets, tmp_path):
     assert (tmp_path / "a.sock").exists()
 
 
-def test_a_bind_that_is_set_wins(pass_sockets):
-    with listening() as passed, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+def test_a_bind_beside_sockets_that_are_passed(pass_sockets):
+    """They are served in its place, as Gunicorn does it: nobody who connected to them waits for ever."""
+    with listening() as passed:
         command = pass_sockets([passed], "app:app", bind=["127.0.0.1:0"]).ready(1)
-        assert command.address[1] != passed.getsockname()[1]
+        assert re.findall(r"listening on (\S+)", command.text) == [url(passed)]
+        assert "--bind: bind 127.0.0.1:0 is not used: the sockets that systemd passed are" in command.text
+        assert status_of(url(passed)) == 200
+
+
+def test_a_bind_that_names_sockets_that_are_passed(pass_sockets):
+    with listening() as passed:
+        command = pass_sockets([passed], "app:app", bind=["127.0.0.1:0", "fd://3"]).ready(1)
+        addresses = re.findall(r"listening on (\S+)", command.text)
+        assert len(addresses) == 2
+        assert all(status_of(address) == 200 for address in addresses)
 
 
 def test_sockets_by_name(pass_sockets, tmp_path):

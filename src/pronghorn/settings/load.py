@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pronghorn.errors import SettingsError
 from pronghorn.options import Settings
-from pronghorn.options.inherited import resolve
+from pronghorn.options.inherited import LISTEN_FDS, SCHEME, passed_sockets, resolve
 from pronghorn.options.table import SUBJECTS, TABLE
 from pronghorn.settings.agree import THREADS_OF, cautions, contradictions
 from pronghorn.settings.environment import read_environment, read_platform, read_port
@@ -65,6 +65,7 @@ def load(
         except ValueError as error:
             problems.append(f"{given.origin}: {error}")
     _settle(values, origins, cwd)
+    warnings += _prefer_passed(values, origins, environ)
     try:
         values["bind"] = resolve(values["bind"], environ)
     except ValueError as error:
@@ -79,6 +80,23 @@ def load(
     hooks = {hook.name: hook for layer in layers for hook in layer.hooks}
     warnings += [f"{hook.origin}: {hook.name}: this version does not run hooks" for hook in hooks.values()]
     return Loaded(_build(values), origins, tuple(warnings), tuple(hooks.values()))
+
+
+def _prefer_passed(values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> list[str]:
+    """Put the sockets that systemd passed in the place of a `bind` that names none of them; the warning about it.
+
+    As with Gunicorn. Clients that connect to a passed socket wait until somebody accepts, and a `bind` beside a socket
+    unit mostly names the very address that systemd holds already.
+    """
+    passed = tuple(f"{SCHEME}{fd}" for fd in passed_sockets(environ))
+    if not passed or any(address.startswith(SCHEME) for address in values["bind"]):
+        return []
+    origin, origins["bind"] = origins["bind"], f"environment {LISTEN_FDS}"
+    unused, values["bind"] = ", ".join(values["bind"]), passed
+    return [
+        f"{origin}: bind {unused} is not used: the sockets that systemd passed are; "
+        f"name them in bind ({passed[0]}) to have both"
+    ]
 
 
 def _answer(given: Given, problems: list[str], warnings: list[str]) -> None:
