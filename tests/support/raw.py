@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
@@ -95,12 +95,12 @@ class Client:
             lines.append(f"Content-Length: {len(body)}")
         self.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
 
-    def read_response(self, *, head_only: bool = False) -> Response:
+    def read_response(self, *, head_only: bool = False, versions: Collection[str] = ("HTTP/1.1",)) -> Response:
         """Read one response, decoded by its framing."""
         head = self.read_until(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         version, status, reason = [*lines[0].split(" ", 2), ""][:3]
-        assert version == "HTTP/1.1", lines[0]
+        assert version in versions, lines[0]
         headers: dict[str, str] = {}
         for line in lines[1:-2]:
             name, _, value = line.partition(":")
