@@ -127,6 +127,9 @@ def soak(scene: Scene) -> None:
             faults.reload, faults.broken_reload, faults.kill_worker, faults.grow_and_shrink, faults.rotate,
             faults.crash, faults.stick, faults.leave, faults.upgrade, faults.exhaust,
         ]  # fmt: skip
+        # An arbiter that has come by an upgrade keeps its end of the link to the one before, the first has none.
+        faults.upgrade()
+        scene.eventually("all workers are there at the start", lambda: len(server.crew()) == WORKERS, 60)
         held = descriptors(server.arbiter)
         samples = _play(scene, server, every)
         faults.reload()
