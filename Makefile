@@ -102,6 +102,7 @@ types: build  ## mypy --strict, and the stubs of the native modules against the 
 
 docs: build  ## write the generated documents anew
 	$(BIN)/python -m pronghorn.settings.reference
+	$(BIN)/python -m tests.protocol.page
 
 bench/.venv/.installed: bench/requirements.txt
 	$(PYTHON) -m venv bench/.venv
