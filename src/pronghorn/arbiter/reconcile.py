@@ -60,8 +60,8 @@ def tell(fleet: Fleet, worker: Worker, order: Order, kill_at: float) -> tuple[Fl
     """Tells one worker to leave, and remembers when it must be gone. A worker already leaving is never given longer."""
     # One that was aborted for being late with its boot is leaving too, if under another name.
     if worker.stage is Stage.LEAVING or (worker.stage is Stage.BOOTING and worker.why):
-        # kill_at is None once the kill has been sent: nothing more can be asked of that process. It leaves all the same:
-        # the end of a candidate that was killed for being late is no death of the generation that follows it.
+        # kill_at is None once the kill has been sent: nothing more can be asked of that process. It leaves all the
+        # same: the end of a candidate that was killed for being late is no death of the generation that follows it.
         if worker.kill_at is None:
             return with_worker(fleet, replace(worker, stage=Stage.LEAVING)), []
         kill_at = min(kill_at, worker.kill_at)

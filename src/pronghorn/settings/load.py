@@ -93,10 +93,8 @@ def _prefer_passed(values: dict[str, Any], origins: dict[str, str], environ: Map
         return []
     origin, origins["bind"] = origins["bind"], f"environment {LISTEN_FDS}"
     unused, values["bind"] = ", ".join(values["bind"]), passed
-    return [
-        f"{origin}: bind {unused} is not used: the sockets that systemd passed are; "
-        f"name them in bind ({passed[0]}) to have both"
-    ]
+    remedy = f"name them in bind ({passed[0]}) to have both"
+    return [f"{origin}: bind {unused} is not used: the sockets that systemd passed are; {remedy}"]
 
 
 def _answer(given: Given, problems: list[str], warnings: list[str]) -> None:
