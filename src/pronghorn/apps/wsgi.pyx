@@ -152,7 +152,7 @@ cdef class WSGI(Handler):
 
     `app` is the callable; `options` an EngineOptions (its limits); `listeners` the sockets it will be served on, for
     SERVER_NAME and SERVER_PORT; `trusted` the addresses and networks (or `*`) whose forwarding headers count; `errors`
-    becomes `wsgi.errors`.
+    becomes `wsgi.errors`; `multithread` says whether calls may overlap in this process.
     """
 
     cdef object app
@@ -167,7 +167,7 @@ cdef class WSGI(Handler):
     cdef Body nothing
     cdef uint8_t path_room[PATH_ROOM]
 
-    def __init__(self, app, options, listeners, *, errors, multiprocess=False, trusted=()):
+    def __init__(self, app, options, listeners, *, errors, multithread, multiprocess=False, trusted=()):
         self.app = app
         self.limits.request_line = options.limit_request_line
         self.limits.field_line = options.limit_request_field_size
@@ -184,7 +184,7 @@ cdef class WSGI(Handler):
         self.nothing = Body()
         self.bases = {}
         for listener in listeners:
-            self.bases[listener.fileno()] = self._base(listener, errors, multiprocess, options.threads > 1)
+            self.bases[listener.fileno()] = self._base(listener, errors, multiprocess, multithread)
 
     def __dealloc__(self):
         free(self.fields)

@@ -25,6 +25,7 @@ from pronghorn.arbiter.perform import Generation, Means, Performer, policy_of
 from pronghorn.arbiter.pidfile import Pidfile
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
+from pronghorn.worker import classes, native
 
 SLOTS_PER_WORKER = 4
 """Processes that may exist at once for each worker wanted: itself, its replacement, and drainers of earlier reloads."""
@@ -67,6 +68,7 @@ def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
         for line in banner(settings, first.listeners):
             log.info("%s", line)
         app = _preload(settings) if settings.app.preload_app else None
+        native.unpatch()
         selector = cleanup.enter_context(selectors.EpollSelector())
         signals = cleanup.enter_context(_Signals())
         policy = policy_of(settings)
@@ -84,6 +86,7 @@ def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
 
 def _preload(settings: Settings) -> Callable[..., Any]:
     enter_surroundings(settings.app)
+    classes.prepare(settings.fleet.worker_class)
     return load(settings.app.app)
 
 

@@ -23,7 +23,7 @@ cdef class PoolThread:
     cdef Buffer out             # responses not sent yet
     cdef Buffer head            # the head that start_response rendered
     cdef uint8_t* incoming
-    cdef object thread          # the threading.Thread
+    cdef object thread          # the threading.Thread, or the greenlet
     cdef object ident
 
 

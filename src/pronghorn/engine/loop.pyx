@@ -17,11 +17,10 @@ import logging
 import threading
 import time
 
-cimport cython
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t, uint64_t
 
-from pronghorn.engine.baton cimport baton_dismiss, baton_stop, baton_watch
+from pronghorn.engine.baton cimport baton_dismiss, baton_stop
 from pronghorn.engine.connection cimport (
     BODY,
     DEADLINES,
@@ -59,13 +58,11 @@ from pronghorn.wire.faults cimport LATE_REQUEST
 from pronghorn.wire.response cimport render_date
 
 cdef enum:
-    BATCH = 64                      # events a turn
     LONG_BATCH = 2 * MILLISECOND    # after a batch that took this long the calls of the next one are timed
     HOLD = 1 * MILLISECOND          # a response is kept back at most
     FLUSH_LOG = 50 * MILLISECOND    # and a line of the access log: a write for each would cost more than the line
 
 
-@cython.final
 cdef class Engine(Intake):
     """One worker's server: `start` it after the fork, `drain` or `stop` it, wait for `fileno()` to become readable.
 
@@ -73,21 +70,6 @@ cdef class Engine(Intake):
     now on; `options` is an EngineOptions; `access` a Recorder or None; `slot` this worker's row of the scoreboard or
     None; after `recycle_after` requests `wants_recycling` becomes true (0: never).
     """
-
-    cdef str _state
-    cdef object stopped             # threading.Event
-    cdef int wake_fd
-    cdef epoll_event batch[BATCH]
-    cdef int batch_size
-    cdef int batch_at
-    cdef uint64_t batch_ns          # when it came
-    cdef list held                  # connections whose responses wait for the end of the batch
-    cdef uint64_t held_ns           # since when
-    cdef list returned              # connections given back with bytes that wait to be read as requests
-    cdef bint waiting               # the leader is, or is about to be, inside a wait that may block
-    cdef uint64_t wakes_ns          # and this is when it will look at the clock again
-    cdef bint stopping
-    cdef bint drain_seen
 
     def __cinit__(self, *args, **kwargs):
         self.wake_fd = -1
@@ -167,10 +149,8 @@ cdef class Engine(Intake):
         render_date(<long>time.time())
         self.now = monotonic_ns()
         self._set_accepting(True)
-        if baton_watch(self.baton) < 0:
-            raise OSError(errno, "cannot start the watchdog thread")
         self._change("running")
-        self._start_thread()
+        self._start_leader()
 
     def drain(self):
         """Accepts what waits in the accept queue, then no more; finishes what was accepted; stops."""
@@ -217,7 +197,7 @@ cdef class Engine(Intake):
 
     cdef int _turn(self, PoolThread thread) except -1:
         """What is due by the clock, and the next batch of events."""
-        cdef int count = 0, timeout
+        cdef int count
         cdef bint likely = self.batch_size > 1
         self._flush_held()
         self._clock()
@@ -235,8 +215,18 @@ cdef class Engine(Intake):
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
         self.batch_at = self.batch_size = 0
-        # First without waiting and with the GIL, if the last batch makes more events likely: releasing it around a call
-        # that returns at once costs more than the call.
+        count = self._gather(likely)
+        self.batch_ns = self.now
+        self.batch_size = count if count > 0 else 0
+        return 0
+
+    cdef int _gather(self, bint likely) except? -9999:
+        """Waits for the next batch of events; how many there are. Not if a connection or a request can go on at once.
+
+        First without waiting and with the GIL, if the last batch makes more events `likely`: releasing it around a call
+        that returns at once costs more than the call.
+        """
+        cdef int count = 0, timeout
         if likely or self.returned or self._has_runnable():
             count = epoll_wait(self.epoll, self.batch, BATCH, 0)
         if count == 0 and not self.returned and not self._has_runnable():
@@ -246,9 +236,7 @@ cdef class Engine(Intake):
                 count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
             self.waiting = False
             self._clock()
-        self.batch_ns = self.now
-        self.batch_size = count if count > 0 else 0
-        return 0
+        return count
 
     cdef int _clock(self) except -1:
         self.now = monotonic_ns()

@@ -24,6 +24,7 @@ from pronghorn.engine.baton cimport (
     baton_park,
     baton_pass,
     baton_stop,
+    baton_watch,
 )
 from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, Connection, disarm
 from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_out, stop_if_forked
@@ -55,7 +56,6 @@ cdef enum:
     PROMPT = 800 * 1000             # the GIL came sooner than any switch interval: its holder did not hold it
     QUICK = 1 * MILLISECOND         # a call this short need not have lost the baton
     LONG = 2 * MILLISECOND          # a call this long makes its neighbours wait
-    WAIT_SLICE_MS = 250
     STUCK_AFTER = 5                 # seconds a thread has to come back after RequestTimeout was raised in it
 
 
@@ -98,6 +98,12 @@ cdef class Pool(Sockets):
 
     cdef int _flush_held(self) except -1:
         raise NotImplementedError
+
+    cdef int _start_leader(self) except -1:
+        """Starts whoever leads the loop first, and who watches it."""
+        if baton_watch(self.baton) < 0:
+            raise OSError(errno, "cannot start the watchdog thread")
+        return self._start_thread()
 
     cdef int _start_thread(self) except -1:
         """One more thread for the pool. Raises RuntimeError when the system refuses it."""
@@ -367,15 +373,12 @@ cdef class Pool(Sockets):
         return 0
 
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
-        cdef pollfd wanted
         cdef int found
         cdef uint64_t moved = monotonic_ns()
         if not thread.lost:
             self._flush_held()
             if baton_pass(self.baton, thread.ticket):
                 thread.lost = True
-        wanted.fd = connection.fd
-        wanted.events = POLLOUT
         # In slices: a stop of the engine, or the request's deadline, may end the wait.
         while (
             connection.outbox_size > self.high_water // 2
@@ -383,8 +386,7 @@ cdef class Pool(Sockets):
             and connection.state == RUNNING
             and not self.finished
         ):
-            with nogil:
-                found = poll(&wanted, 1, WAIT_SLICE_MS)
+            found = self._wait_writable(connection.fd)
             if connection.state != RUNNING or connection.broken:
                 break
             if found > 0:
@@ -396,6 +398,16 @@ cdef class Pool(Sockets):
                 connection.reset_on_close()
                 connection.forget_outbox()
         return 0
+
+    cdef int _wait_writable(self, int fd) except -1:
+        """Whether a socket takes bytes, within a slice of time."""
+        cdef pollfd wanted
+        cdef int found
+        wanted.fd = fd
+        wanted.events = POLLOUT
+        with nogil:
+            found = poll(&wanted, 1, WAIT_SLICE_MS)
+        return found > 0
 
     # Deadlines of requests
 
@@ -422,11 +434,10 @@ cdef class Pool(Sockets):
         is done, without letting go of the GIL, and then it is logged: meanwhile the call may come back.
         """
         cdef Connection connection = exchange.connection
-        frame = sys._current_frames().get(late.ident)
+        frame = self._frame_of(late)
         if late.exchange is not exchange or exchange.leaving:
             return 0
-        exchange.interrupted = True
-        PyThreadState_SetAsyncExc(<unsigned long>late.ident, <PyObject*>RequestTimeout)
+        self._interrupt(late, exchange)
         late.overdue_ns = self.now
         flush_out(late, connection)         # what it said before, for other requests of this connection
         if exchange.ended:
@@ -446,6 +457,16 @@ cdef class Pool(Sockets):
             "%s %s has been silent for more than %s s (setting `timeout`); it is in\n%s",
             exchange.method, exchange.target, self.timeout_ns / 1e9, stack.rstrip(),
         )
+        return 0
+
+    cdef object _frame_of(self, PoolThread late):
+        """Where the call is."""
+        return sys._current_frames().get(late.ident)
+
+    cdef int _interrupt(self, PoolThread late, Exchange exchange) except -1:
+        """Raises RequestTimeout in the call."""
+        exchange.interrupted = True
+        PyThreadState_SetAsyncExc(<unsigned long>late.ident, <PyObject*>RequestTimeout)
         return 0
 
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1:

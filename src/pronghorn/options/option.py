@@ -1,6 +1,6 @@
 """How one setting is declared: everything about it that is not its name, type and default."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -38,6 +38,8 @@ class Option(Struct, frozen=True, kw_only=True):
     """Largest value allowed, in the unit."""
     choices: tuple[str, ...] = ()
     """The words allowed, where the value is one of a few."""
+    aliases: Mapping[str, str] = {}
+    """Other words, in lower case, for one of the choices."""
     metavar: str | None = None
     """What stands for the value in `--help`."""
     environment: tuple[str, ...] = ()

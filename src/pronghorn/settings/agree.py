@@ -1,23 +1,36 @@
 """Whether the settings agree with each other and with the machine."""
 
+import importlib.util
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pronghorn.options.fleet import GEVENT
 from pronghorn.options.option import Unit
+from pronghorn.settings.given import DEFAULT, Given
 from pronghorn.settings.units import format_quantity
 
-SYNC = "sync"
+MEANT_BY_CLASS = {"sync": ("threads", 1), GEVENT: ("worker_connections", 1000)}
+"""The setting that a worker class chooses as long as nobody else does."""
 
 
-def single_thread(worker_class: str) -> bool:
-    """Whether the worker class means one thread per worker, as long as nobody says how many."""
-    return worker_class == SYNC
+def remarks(given: Given, value: object) -> Iterator[str]:
+    """One line where a name is taken that stands for something a little different."""
+    if given.name == "worker_class" and value == GEVENT and "wsgi" in str(given.value).lower():
+        yield f"{given.origin}: worker_class {given.value} is served by gevent: one worker class is both here"
+
+
+def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
+    """One line for each setting that has no effect beside another one."""
+    if values["worker_class"] == GEVENT and origins["threads"] != DEFAULT:
+        yield f"{origins['threads']}: threads means nothing with worker_class gevent; worker_connections bounds it"
 
 
 def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:
     """One line for each setting that another one, or a missing directory, leaves without its effect."""
     head = values["limit_request_head"]
+    if values["worker_class"] == GEVENT and importlib.util.find_spec("gevent") is None:
+        yield f"{origins['worker_class']}: worker_class gevent needs gevent: pip install 'pronghorn[gevent]'"
     for name in ("limit_request_line", "limit_request_field_size"):
         if values[name] > head:
             yield (

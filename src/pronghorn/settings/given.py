@@ -7,6 +7,8 @@ from pronghorn.options.table import TABLE
 ALIASES = {entry.option.gunicorn: name for name, entry in TABLE.items() if entry.option.gunicorn}
 """Gunicorn's names that differ from ours."""
 
+DEFAULT = "default"
+"""The origin of what no source gives."""
 
 REMEDY = "`pronghorn --print-config` lists them all"
 

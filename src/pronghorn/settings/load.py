@@ -10,14 +10,11 @@ from msgspec import Struct
 from pronghorn.errors import SettingsError
 from pronghorn.options import Settings
 from pronghorn.options.table import SUBJECTS, TABLE
-from pronghorn.settings.agree import contradictions, single_thread
+from pronghorn.settings.agree import MEANT_BY_CLASS, cautions, contradictions, remarks
 from pronghorn.settings.environment import read_environment, read_port
 from pronghorn.settings.files import read_files
-from pronghorn.settings.given import REMEDY, Given, Layer, known_names, setting_name, unknown
+from pronghorn.settings.given import DEFAULT, REMEDY, Given, Layer, known_names, setting_name, unknown
 from pronghorn.settings.values import convert
-
-DEFAULT = "default"
-
 
 class Loaded(Struct, frozen=True):
     """The settings of one server, and where each comes from."""
@@ -49,10 +46,12 @@ def load(
     problems = [problem for layer in layers for problem in layer.problems]
     values: dict[str, Any] = {name: entry.default for name, entry in TABLE.items()}
     origins = dict.fromkeys(TABLE, DEFAULT)
+    warnings = [warning for layer in layers for warning in layer.warnings]
     for given in (given for layer in layers for given in layer.given):
         try:
             values[given.name] = convert(TABLE[given.name], given.value)
             origins[given.name] = given.origin
+            warnings += remarks(given, values[given.name])
         except ValueError as error:
             problems.append(f"{given.origin}: {error}")
     _settle(values, origins, cwd)
@@ -62,8 +61,8 @@ def load(
         problems.append("no application: name it as in `pronghorn module:attribute`, or set app in pronghorn.toml")
     if problems:
         raise SettingsError(*problems)
-    warnings = tuple(warning for layer in layers for warning in layer.warnings)
-    return Loaded(_build(values), origins, warnings)
+    warnings += cautions(values, origins)
+    return Loaded(_build(values), origins, tuple(warnings))
 
 
 def given_by_program(app: str, settings: Mapping[str, object]) -> tuple[tuple[Given, ...], str | None]:
@@ -94,9 +93,11 @@ def load_from(app: str, environ: Mapping[str, str], cwd: Path, **settings: objec
 
 def _settle(values: dict[str, Any], origins: dict[str, str], cwd: Path) -> None:
     """Fill in what one setting says about another."""
-    if single_thread(values["worker_class"]) and origins["threads"] == DEFAULT:
-        values["threads"] = 1
-        origins["threads"] = f"worker_class sync ({origins['worker_class']})"
+    worker_class = values["worker_class"]
+    name, meant = MEANT_BY_CLASS.get(worker_class, ("threads", None))
+    if meant is not None and origins[name] == DEFAULT:
+        values[name] = meant
+        origins[name] = f"worker_class {worker_class} ({origins['worker_class']})"
     if values["chdir"] is not None:
         # A reload happens in the directory that was changed to.
         values["chdir"] = str((cwd / values["chdir"]).resolve())

@@ -80,7 +80,7 @@ def _text(entry: Entry, raw: object) -> str:
         raise _wrong(entry, raw, "a text")
     choices = entry.option.choices
     # Gunicorn takes INFO for info.
-    text = raw.lower() if raw.lower() in choices else raw
+    text = raw.lower() if raw.lower() in choices else entry.option.aliases.get(raw.lower(), raw)
     if entry.option.check is None and choices and text not in choices:
         raise _wrong(entry, raw, f"one of {', '.join(choices)}")
     _check(entry, text)

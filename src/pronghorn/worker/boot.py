@@ -5,6 +5,7 @@ import faulthandler
 import gc
 import os
 import random
+import selectors
 import signal
 import socket
 import sys
@@ -19,7 +20,7 @@ from pronghorn.errors import AppLoadError, StartError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
-from pronghorn.worker import report
+from pronghorn.worker import classes, native, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.pulse import Pulse
@@ -69,8 +70,10 @@ def run(birth: Birth) -> int:
     pending = _leave_the_arbiter(birth)
     try:
         log.setup(birth.settings.logs)
-        app = birth.app or _load(birth)
-        engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access)
+        app, greenlets = _load(birth)
+        engine = build_engine(
+            app, birth.listeners, birth.settings, birth.row, birth.access, greenlets=greenlets
+        )
         if pending:
             # USR1 came meanwhile: the first request already belongs into the new files.
             pending.clear()
@@ -90,9 +93,20 @@ def run(birth: Birth) -> int:
             report_to=birth.report_to,
             pulse=birth.pulse,
             graceful_timeout=birth.settings.fleet.graceful_timeout,
+            selector=_selector(greenlets=greenlets),
         ),
         pending,
     )
+
+
+def _selector(*, greenlets: bool) -> selectors.BaseSelector:
+    """What the main thread waits with: with greenlets, the thread in which they run."""
+    if not greenlets:
+        return selectors.DefaultSelector()
+    from gevent.selectors import GeventSelector  # noqa: PLC0415 - only where it is asked for
+
+    waiting: selectors.BaseSelector = GeventSelector()
+    return waiting
 
 
 def _shorten_switches() -> None:
@@ -105,9 +119,20 @@ def _shorten_switches() -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-def _load(birth: Birth) -> Callable[..., Any]:
-    enter_surroundings(birth.settings.app)
-    return load(birth.settings.app.app)
+def _load(birth: Birth) -> tuple[Callable[..., Any], bool]:
+    """The application, and whether its requests run in greenlets."""
+    name = birth.settings.fleet.worker_class
+    native.repatch()
+    if birth.app is None:
+        enter_surroundings(birth.settings.app)
+    greenlets = classes.prepare(name).greenlets
+    app = birth.app or load(birth.settings.app.app)
+    if native.is_patched() and not greenlets:
+        raise AppLoadError(
+            f"worker_class {name}: gevent has patched threading, so there are no threads to serve with; use "
+            "--worker-class gevent, or take gevent.monkey out of the application and the settings"
+        )
+    return app, greenlets
 
 
 def _leave_the_arbiter(birth: Birth) -> set[int]:

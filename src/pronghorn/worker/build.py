@@ -8,19 +8,30 @@ from typing import Any, TextIO, cast
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
+from pronghorn.errors import AppLoadError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import EngineOptions, Settings
 
 
 def build_engine(
-    app: Callable[..., Any], listeners: Sequence[socket], settings: Settings, row: Slot, access: AccessLog | None
+    app: Callable[..., Any],
+    listeners: Sequence[socket],
+    settings: Settings,
+    row: Slot,
+    access: AccessLog | None,
+    *,
+    greenlets: bool = False,
 ) -> Engine:
     """The engine that serves the WSGI callable `app` on `listeners`, not yet started.
 
     Arguments:
         row: the worker's row of the scoreboard.
         access: the access log, or None.
+        greenlets: run requests in greenlets instead of in threads.
+
+    Raises:
+        AppLoadError: gevent, which greenlets need, is not installed.
     """
     options = settings.engine
     handler = WSGI(
@@ -29,9 +40,22 @@ def build_engine(
         listeners,
         errors=cast("TextIO", log.error_stream()),  # has all that PEP 3333 asks of wsgi.errors
         multiprocess=settings.fleet.workers > 1,
+        multithread=greenlets or options.threads > 1,
         trusted=settings.trust.forwarded_allow_ips,
     )
-    return Engine(handler, listeners, options, access=access, slot=row, recycle_after=recycle_after(options))
+    engine = engine_class(greenlets=greenlets)
+    return engine(handler, listeners, options, access=access, slot=row, recycle_after=recycle_after(options))
+
+
+def engine_class(*, greenlets: bool) -> type[Engine]:
+    """What runs requests in greenlets, or in threads. AppLoadError without gevent."""
+    if not greenlets:
+        return Engine
+    try:
+        from pronghorn.engine.greenlets import GreenletEngine  # noqa: PLC0415 - only where it is asked for
+    except ImportError as error:
+        raise AppLoadError("a worker class with greenlets needs gevent: pip install 'pronghorn[gevent]'") from error
+    return GreenletEngine
 
 
 def recycle_after(options: EngineOptions) -> int:
