@@ -20,7 +20,7 @@ from libc.string cimport memset
 from pronghorn.apps.headers cimport header_key, is_forwarding
 from pronghorn.apps.section cimport Section, SectionCache
 from pronghorn.engine.connection cimport Connection
-from pronghorn.engine.exchange cimport Exchange, Handler, Host, stop_if_forked
+from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_out, stop_if_forked
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     S_ISREG,
@@ -406,6 +406,8 @@ cdef class WSGI(Handler):
                 finally:
                     close = getattr(result, "close", None)
                     if close is not None:
+                        if call.thread.lost:
+                            flush_out(call.thread, call.connection)     # no next leader would, while it takes its time
                         close()
             call.end()
         except BaseException:
