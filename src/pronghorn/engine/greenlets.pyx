@@ -23,6 +23,7 @@ from pronghorn.engine.sockets cimport INCOMING
 from gevent import Greenlet, get_hub
 from gevent.socket import wait_write
 
+from pronghorn.engine.chunks import keep_chunks
 from pronghorn.errors import RequestTimeout
 
 cdef enum:
@@ -53,6 +54,7 @@ cdef class GreenletEngine(Engine):
     # The loop
 
     cdef int _start_leader(self) except -1:
+        keep_chunks()
         self.hub = get_hub()
         self.readable = self.hub.loop.io(self.epoll, READABLE)
         self.timer = self.hub.loop.timer(0)

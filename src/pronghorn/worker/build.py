@@ -8,7 +8,6 @@ from typing import Any, TextIO, cast
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
-from pronghorn.errors import AppLoadError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import EngineOptions, Settings
@@ -29,9 +28,6 @@ def build_engine(
         row: the worker's row of the scoreboard.
         access: the access log, or None.
         greenlets: run requests in greenlets instead of in threads.
-
-    Raises:
-        AppLoadError: gevent, which greenlets need, is not installed.
     """
     options = settings.engine
     handler = WSGI(
@@ -48,13 +44,11 @@ def build_engine(
 
 
 def engine_class(*, greenlets: bool) -> type[Engine]:
-    """What runs requests in greenlets, or in threads. AppLoadError without gevent."""
+    """What runs requests in greenlets, or in threads."""
     if not greenlets:
         return Engine
-    try:
-        from pronghorn.engine.greenlets import GreenletEngine  # noqa: PLC0415 - only where it is asked for
-    except ImportError as error:
-        raise AppLoadError("a worker class with greenlets needs gevent: pip install 'pronghorn[gevent]'") from error
+    from pronghorn.engine.greenlets import GreenletEngine  # noqa: PLC0415 - gevent is not always installed
+
     return GreenletEngine
 
 

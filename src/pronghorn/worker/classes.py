@@ -3,7 +3,7 @@
 docs/worker-classes.md documents the two members of `WorkerClass` for classes of the user's own.
 """
 
-import importlib
+import importlib.util
 from typing import ClassVar, Protocol
 
 from pronghorn.errors import AppLoadError
@@ -74,9 +74,11 @@ def prepare(name: str) -> WorkerClass:
     """Finds the worker class and has it prepare this process for the application.
 
     Raises:
-        AppLoadError: as `find`; or its `prepare` raised.
+        AppLoadError: as `find`; or gevent is missing, or `prepare` raised.
     """
     found = find(name)
+    if found.greenlets and importlib.util.find_spec("gevent") is None:
+        raise AppLoadError(f"worker_class {name!r}: greenlets need gevent: pip install 'pronghorn[gevent]'")
     try:
         found.prepare()
     except Exception as error:
