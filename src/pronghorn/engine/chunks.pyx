@@ -23,7 +23,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     CHUNK = 16 * 1024       # DATA_STACK_CHUNK_SIZE of the interpreter; what has another size is none of ours
-    KEPT = 256              # 4 MiB
+    KEPT = 1024             # 16 MiB of addresses, of which one page in four is in use
 
 cdef PyObjectArenaAllocator below
 cdef void* kept[KEPT]
@@ -59,7 +59,7 @@ cdef void give_back(void* ctx, void* pointer, size_t size) noexcept nogil:
 
 
 def keep_chunks():
-    """Has this process keep up to 256 of them from now on."""
+    """Has this process keep up to 1024 of them from now on."""
     global installed
     cdef PyObjectArenaAllocator ours
     if installed:
