@@ -70,7 +70,7 @@ docs: build  ## write the generated documents anew
 
 bench/.venv/.installed: bench/requirements.txt
 	$(PYTHON) -m venv bench/.venv
-	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --requirement bench/requirements.txt
 	bench/.venv/bin/python -m pip install --quiet --disable-pip-version-check bjoern \
 		|| echo "bench: bjoern cannot be built here (Debian: apt-get install libev-dev); it is left out"
 	touch $@

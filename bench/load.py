@@ -74,6 +74,22 @@ def finish(wrk: subprocess.Popen[str], least_bytes: int) -> Wrk:
     return Wrk(requests, seen["microseconds"] / 1e6, seen["p50"] / 1000, seen["p99"] / 1000)
 
 
+def closes(port: int) -> bool:
+    """Whether a request with `Connection: close` is answered and the connection then closed (RFC 9112 section 9.6).
+
+    Within a second: a server that keeps it open may close it when it has been idle for some.
+    """
+    with socket.create_connection(("127.0.0.1", port), 1) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        received = 0
+        try:
+            while block := client.recv(65536):
+                received += len(block)
+        except TimeoutError:
+            return False
+        return received > 0
+
+
 def upload(port: int, size: int) -> None:
     """POST `size` bytes. Raises Failed unless the app says that it read them all."""
     block = b"\xa5" * MIB

@@ -14,6 +14,7 @@ from .load import (
     Idle,
     Wrk,
     begin,
+    closes,
     download,
     file_crc,
     finish,
@@ -77,6 +78,13 @@ def small(path: str, body: bytes, connections: int = 32, kind: str = "plain") ->
 def figures(seen: Wrk, cpu: float) -> Figures:
     """The usual four figures of a run of wrk during which the server used `cpu` seconds."""
     return {"rate": seen.rate, "cpu_us": cpu / seen.requests * 1e6, "p50_ms": seen.p50_ms, "p99_ms": seen.p99_ms}
+
+
+def closing(server: Running, seconds: int) -> Figures:
+    """A connection for each request. A server that keeps it open, and lets wrk go on with it, is not compared."""
+    if not closes(server.port):
+        raise Failed("keeps the connection open behind Connection: close")
+    return small("/", hello.BODY, kind="close")(server, seconds)
 
 
 def expect(server: Running, path: str, body: bytes) -> None:
@@ -242,7 +250,7 @@ WORKLOADS = {
             "close",
             "Hello with Connection: close",
             "bench.apps.hello:app",
-            small("/", hello.BODY, kind="close"),
+            closing,
             USUAL,
             AHEAD,
             ("floor", *PEERS),

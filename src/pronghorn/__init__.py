@@ -1,6 +1,10 @@
 """Pronghorn: an HTTP server for Python web applications that needs nothing in front."""
 
-__all__ = ["__version__", "run"]
+TYPE_CHECKING = False  # as type checkers know it; importing typing would cost more than all the rest
+if TYPE_CHECKING:
+    from pronghorn.apps.current import Deadline
+
+__all__ = ["__version__", "run", "timeout"]
 
 __version__ = "0.1.0"
 
@@ -20,3 +24,19 @@ def run(app: str, **settings: object) -> int:
     from pronghorn.cli.serve import serve_app  # noqa: PLC0415
 
     return serve_app(app, settings)
+
+
+def timeout(seconds: float) -> "Deadline":
+    """Give the request that this thread runs `seconds` from now on, instead of the setting `timeout`; 0: no limit.
+
+    Called in an application, as a function for the rest of the request or as a context manager for a block. Each part
+    of the response that is sent starts the time anew.
+
+        with pronghorn.timeout(300):
+            report = compute_report()
+
+    Raises ValueError for a number below 0 or above a year, and RuntimeError outside of a request.
+    """
+    from pronghorn.apps.current import set_timeout  # noqa: PLC0415
+
+    return set_timeout(seconds)

@@ -3,6 +3,7 @@
     PronghornError
     ├── StartError            the command cannot go on; `exit_status` says how it ends
     │   ├── ListenError       an address cannot be bound or listened on            exit status 1
+    │   ├── NotReadyError     the application does not answer `ready_path` well    exit status 1
     │   ├── SettingsError     settings are unknown, malformed or contradictory     exit status 2
     │   └── AppLoadError      the application cannot be found, imported or called  exit status 3
     ├── PeerError             a peer broke the protocol; carries the response it gets
@@ -17,6 +18,7 @@ from typing import ClassVar
 __all__ = [
     "AppLoadError",
     "ListenError",
+    "NotReadyError",
     "PeerError",
     "PronghornError",
     "RequestTimeout",
@@ -41,6 +43,15 @@ class StartError(PronghornError):
 
 class ListenError(StartError):
     """An address cannot be bound or listened on: in use, not permitted, not ours."""
+
+    exit_status = 1
+
+
+class NotReadyError(StartError):
+    """The application was asked for `ready_path` until `boot_timeout` had nearly passed, and never said yes.
+
+    Another attempt may do better (a database that is still starting), so the arbiter forks again.
+    """
 
     exit_status = 1
 

@@ -12,6 +12,7 @@ import msgspec
 
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
+from pronghorn.engine.scoreboard import Slot
 from pronghorn.options import EngineOptions
 from pronghorn.options.fleet import GEVENT
 from pronghorn.worker.build import engine_class
@@ -48,11 +49,19 @@ def serve(app: Any, *, host: str = "127.0.0.1", worker_class: str | None = None,
 
 @contextmanager
 def serve_engine(
-    app: Any, listeners: list[socket.socket], *, access: Any = None, worker_class: str | None = None, **options: Any
+    app: Any,
+    listeners: list[socket.socket],
+    *,
+    access: Any = None,
+    slot: Slot | None = None,
+    ready_path: str | None = None,
+    worker_class: str | None = None,
+    **options: Any,
 ) -> Iterator[Engine]:
     """Serve `app` on sockets of the caller's; gives the engine, whose counters a test may look at.
 
-    The engine closes the listeners when it stops. Otherwise as `serve`.
+    The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one.
+    Otherwise as `serve`.
     """
     greenlets = (worker_class or DEFAULT_WORKER_CLASS) == GEVENT
     settings = msgspec.structs.replace(EngineOptions(), **options)
@@ -61,8 +70,9 @@ def serve_engine(
         if listener.family in (socket.AF_INET, socket.AF_INET6):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     handler = WSGI(app, settings, listeners, errors=sys.stderr, multithread=greenlets or settings.threads > 1)
+    log = logging.getLogger("pronghorn.error")
     make = engine_class(greenlets=greenlets)
-    engine = make(handler, listeners, settings, access=access, log=logging.getLogger("pronghorn.error"))
+    engine = make(handler, listeners, settings, access=access, slot=slot, log=log, ready_path=ready_path)
     thread = threading.Thread(target=_run_hub, args=(engine,), name="pronghorn-hub", daemon=True)
     if greenlets:
         thread.start()

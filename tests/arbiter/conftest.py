@@ -6,7 +6,7 @@ import pytest
 from tests.support.process import Server
 
 APP = """
-import os, time
+import atexit, ctypes, os, time
 
 VERSION = "one"
 
@@ -15,6 +15,17 @@ def app(environ, start_response):
     if path.startswith("/sleep/"):
         open("inside", "w").close()
         time.sleep(float(path.removeprefix("/sleep/")))
+    if path == "/spin":
+        open("inside", "w").close()
+        while True:
+            pass
+    if path == "/lock":
+        open("inside", "w").close()
+        ctypes.PyDLL(None).sleep(60)  # a C call that keeps the interpreter lock
+    if path == "/exit":
+        atexit.register(time.sleep, 60)
+        open("inside", "w").close()
+        time.sleep(60)
     if path == "/crash":
         os.kill(os.getpid(), 11)
     start_response("200 OK", [("Content-Type", "text/plain")])

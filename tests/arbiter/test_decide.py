@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pronghorn.arbiter.actions import Adopt, Discard, Leave, Level, LoadSettings, Order, Say, Send, Spawn
+from pronghorn.arbiter.actions import (
+    Adopt,
+    CloseListeners,
+    Discard,
+    Leave,
+    Level,
+    LoadSettings,
+    Order,
+    Say,
+    Send,
+    Spawn,
+    StopLoading,
+    Withdraw,
+)
 from pronghorn.arbiter.deaths import BOOT_ATTEMPTS, LONGEST_DELAY, back_off
 from pronghorn.arbiter.decide import decide, next_wakeup
 from pronghorn.arbiter.events import (
@@ -46,6 +59,7 @@ class World:
         self.left = None
         self.fork_fails = False
         self.next_settings = policy
+        self.loads_at_once = True
 
     def feed(self, event):
         waiting = [event]
@@ -69,9 +83,8 @@ class World:
             case Send(pid, order):
                 self.sent.append((pid, order))
             case LoadSettings(generation):
-                if self.next_settings is None:
-                    return [SettingsRejected("misspelt")]
-                return [SettingsLoaded(generation, self.next_settings)]
+                if self.loads_at_once:
+                    return [self.loaded(generation)]
             case Say(level, text):
                 self.said.append((level, text))
             case Leave(status):
@@ -79,6 +92,11 @@ class World:
             case _:
                 self.done.append(action)
         return []
+
+    def loaded(self, generation):
+        if self.next_settings is None:
+            return SettingsRejected(generation, "misspelt")
+        return SettingsLoaded(generation, self.next_settings)
 
     def check(self):
         """What must hold after every event."""
@@ -110,9 +128,14 @@ class World:
     def serving(self):
         return sorted(w.generation for w in self.fleet.workers if w.stage is Stage.READY)
 
-    def wait(self, seconds):
-        self.now += seconds
-        return self.feed(Tick())
+    def wait(self, seconds, beats=None):
+        """Lets time pass as the loop would see it: with every Tick that is due."""
+        until = self.now + seconds
+        while self.left is None and (next_wakeup(self.fleet, self.now) or math.inf) <= until:
+            self.now = max(self.now, next_wakeup(self.fleet, self.now))
+            self.feed(Tick(beats or {}))
+        self.now = until
+        return self.feed(Tick(beats or {}))
 
     def errors(self):
         return [text for level, text in self.said if level is Level.ERROR]
@@ -329,14 +352,52 @@ def test_term_drains_then_kills():
     assert len(world.spawns) == 2
 
 
-def test_an_impatient_second_term_is_quick_but_an_echo_of_the_first_is_not():
-    world = started().feed(Terminate())
-    world.now += 0.1
-    world.feed(Terminate())
-    assert Order.QUIT not in [order for _, order in world.sent]
-    world.now += 2
-    world.feed(Terminate())
+def test_a_second_term_means_the_same_as_the_first():
+    world = started().feed(Terminate()).wait(2).feed(Terminate()).wait(2).feed(Terminate())
+    assert {order for _, order in world.sent} == {Order.DRAIN}
+    world.feed(Interrupt())
     assert world.sent[-2:] == [(101, Order.QUIT), (102, Order.QUIT)]
+
+
+def delayed():
+    return started(replace(POLICY, drain_delay=5.0)).feed(Terminate())
+
+
+def test_before_a_delayed_drain_all_is_served_and_readiness_is_off():
+    world = delayed().wait(4.9)
+    assert Withdraw() in world.done
+    assert CloseListeners() not in world.done
+    assert world.sent == []
+    world.wait(0.1)
+    assert world.sent == [(101, Order.DRAIN), (102, Order.DRAIN)]
+    assert world.obey().left == 0
+
+
+def test_during_the_delay_dead_workers_are_replaced_and_reloads_ignored():
+    world = delayed()
+    world.exit(101, signal=9)
+    assert len(world.ready_all().serving()) == 2
+    spawned = len(world.spawns)
+    world.feed(Hangup())
+    assert len(world.spawns) == spawned
+    assert world.said[-1] == (Level.INFO, "HUP is ignored: the server is stopping")
+
+
+def test_the_delay_gives_up_a_reload_that_is_under_way():
+    world = started(replace(POLICY, drain_delay=5.0)).feed(Hangup())
+    assert world.feed(Terminate()).sent == [(103, Order.QUIT)]
+    assert Discard(2) in world.done
+
+
+def test_int_ends_the_delay():
+    world = delayed().feed(Terminate()).feed(Interrupt())
+    assert world.sent == [(101, Order.QUIT), (102, Order.QUIT)]
+    assert world.obey().left == 0
+
+
+def test_nothing_that_serves_means_no_delay():
+    world = World(replace(POLICY, drain_delay=5.0)).feed(Started()).feed(Terminate())
+    assert world.obey().left == 0
 
 
 def test_int_stops_quickly():
@@ -368,6 +429,108 @@ def test_time_that_the_arbiter_itself_lost_is_nobodys_silence():
     world.now += 61
     world.feed(Tick(beats))
     assert world.sent == []
+
+
+def test_time_that_the_arbiter_lost_is_added_to_every_deadline():
+    world = started().feed(Terminate()).wait(5)
+    world.now += 500
+    world.feed(Tick()).wait(20)
+    assert {order for _, order in world.sent} == {Order.DRAIN}
+    world.wait(7)
+    assert world.sent[-1] == (102, Order.KILL)
+
+
+def test_a_worker_that_reported_while_the_arbiter_was_away_is_not_late():
+    world = World().feed(Started())
+    world.now += 500
+    world.feed(Grow()).feed(WorkerReady(101)).feed(WorkerReady(102))
+    assert world.sent == []
+
+
+def test_settings_are_awaited_while_everything_goes_on():
+    world = started()
+    world.loads_at_once = False
+    world.feed(Hangup())
+    world.exit(101, signal=9)
+    assert world.ready_all().serving() == [1, 1]
+    world.feed(world.loaded(2)).ready_all().obey()
+    assert world.serving() == [2, 2]
+
+
+def test_settings_that_are_never_read_are_given_up():
+    world = started()
+    world.loads_at_once = False
+    world.feed(Hangup()).wait(60)
+    assert world.done == [StopLoading(Order.ABORT)]
+    assert "the settings could not be read within 60 s (boot_timeout)" in world.errors()[0]
+    world.wait(3)
+    assert world.done[-1] == StopLoading(Order.KILL)
+    assert next_wakeup(world.fleet, world.now) is None
+    assert len(world.errors()) == 1
+
+
+def test_the_end_of_a_reading_that_was_given_up_is_not_said_again():
+    world = started()
+    world.loads_at_once = False
+    world.feed(Hangup()).wait(60)
+    world.feed(SettingsRejected(2, "was killed by SIGABRT"))
+    assert world.fleet.loading is None
+    assert len(world.errors()) == 1
+
+
+def test_a_hangup_during_a_reading_starts_anew():
+    world = started()
+    world.loads_at_once = False
+    world.feed(Hangup()).feed(Hangup())
+    world.feed(world.loaded(2))
+    assert world.fleet.candidate is None
+    assert world.done == [Discard(2)]
+    assert world.feed(world.loaded(3)).ready_all().obey().serving() == [3, 3]
+
+
+@pytest.mark.parametrize("stop", [Terminate(), Interrupt()])
+def test_a_stop_ends_a_reading(stop):
+    world = started()
+    world.loads_at_once = False
+    world.feed(Hangup()).feed(stop)
+    assert StopLoading(Order.KILL) in world.done
+    assert world.feed(world.loaded(2)).obey().left == 0
+
+
+def test_a_reload_under_preload_says_that_the_code_stays():
+    world = started()
+    world.fleet = replace(world.fleet, preloaded=True)
+    assert "code stays as imported at the start (preload_app)" in world.feed(Hangup()).said[-1][1]
+
+
+def tired(count, at_once):
+    world = started(replace(POLICY, size=4, recycle_at_once=at_once))
+    for pid in sorted(world.alive)[:count]:
+        world.feed(WorkerTired(pid, "its memory is 312 MiB (setting `max_memory` 300 MiB)"))
+    return world
+
+
+def test_recycling_waits_until_the_worker_before_is_gone():
+    world = tired(4, 1)
+    assert len(world.spawns) == 5
+    world.feed(WorkerReady(105))
+    assert world.sent == [(101, Order.DRAIN)]
+    assert len(world.spawns) == 5
+    world.exit(101)
+    assert len(world.spawns) == 6
+    for _ in range(4):
+        world.ready_all().obey()
+    assert sorted(world.alive) == [105, 106, 107, 108]
+
+
+def test_several_may_be_recycled_at_once():
+    assert len(tired(4, 3).spawns) == 7
+    assert len(tired(2, 3).spawns) == 6
+
+
+def test_a_reload_does_not_wait_for_workers_that_are_recycled():
+    world = tired(1, 1).feed(WorkerReady(105)).feed(Hangup()).ready_all()
+    assert world.serving() == [2, 2, 2, 2]
 
 
 def test_a_failed_fork_is_tried_again_later():

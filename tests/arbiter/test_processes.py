@@ -214,15 +214,20 @@ def test_a_killed_arbiter_takes_its_workers_along(start):
         pass
 
 
-def test_a_killed_arbiter_takes_busy_workers_along(start, place):
-    command = serving(start)
-    answer = in_the_application(command, "/sleep/60", place)
+@pytest.mark.parametrize("kind", ["sleep/60", "spin", "lock", "exit"])
+def test_a_killed_arbiter_takes_busy_workers_along(start, place, kind):
+    command = serving(start, "--threads", "2")
+    answers = [in_the_application(command, f"/{kind}", place)]
+    if kind == "spin":
+        answers += [in_background(command, "/spin") for _ in range(3)]
     workers = command.workers()
     began = time.monotonic()
     command.process.kill()
     wait_for(lambda: not any(alive(pid) for pid in workers), "the workers to leave")
-    assert time.monotonic() - began < 4
-    assert isinstance(answer(), OSError)
+    assert time.monotonic() - began < 2
+    assert all(isinstance(answer(), OSError) for answer in answers)
+    with socket.create_server(command.address):
+        pass
 
 
 def test_an_application_that_cannot_be_imported(start, place):

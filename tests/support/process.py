@@ -168,5 +168,12 @@ class Server:
         return {pid for pid in running if _session_of(pid) == self.pid}
 
     def workers(self) -> set[int]:
-        """All of them but the arbiter."""
-        return self.processes() - {self.pid}
+        """All of them but the arbiter and a child that prepares a reload."""
+        return {pid for pid in self.processes() - {self.pid} if _name_of(pid) != "pronghorn-conf"}
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip("\n")
+    except OSError:
+        return ""

@@ -3,11 +3,14 @@
 Here stands the whole header policy: every runtime and protocol goes through it.
 """
 
+import re
 import sys
 
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.string cimport memchr, memcmp, memcpy
+
+from pronghorn.engine.scoreboard cimport ID_MOST
 
 cdef enum:
     KNOWN = 1024
@@ -20,6 +23,8 @@ cdef struct KnownName:
 
 cdef KnownName known[KNOWN]
 cdef list kept = []         # the keys of `known`
+
+cdef object REQUEST_ID = re.compile(r"[A-Za-z0-9_.:/+=@~-]+")
 
 cdef frozenset DROPPED = frozenset({
     "HTTP_PROXY",           # httpoxy, CVE-2016-5385: CGI libraries take it for the variable of the same name
@@ -83,3 +88,7 @@ _know((
 def key_of(bytes name):
     """The environ key of a raw header name, or None: for tests."""
     return header_key(<const uint8_t*><const char*>name, len(name))
+
+
+cdef bint is_request_id(object value):
+    return value is not None and len(value) <= ID_MOST and REQUEST_ID.fullmatch(value) is not None

@@ -4,6 +4,7 @@
 to the exchange. Neither knows about sockets or threads.
 """
 
+import errno
 import io
 import ipaddress
 
@@ -17,7 +18,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from pronghorn.apps.headers cimport header_key, is_forwarding
+from pronghorn.apps.headers cimport header_key, is_forwarding, is_request_id
 from pronghorn.apps.section cimport Section, SectionCache
 from pronghorn.engine.connection cimport Connection
 from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_out, stop_if_forked
@@ -35,6 +36,7 @@ from pronghorn.wire.http1 cimport (
     ASTERISK_FORM,
     DONE,
     EXPECTS_CONTINUE,
+    HAS_REQUEST_ID,
     IS_CHUNKED,
     MORE,
     SAYS_CLOSE,
@@ -51,9 +53,11 @@ from pronghorn.wire.http1 cimport (
 )
 
 from pronghorn import __version__
+from pronghorn.apps.current import set_timeout
 
 cdef str GET = "GET", HEAD = "HEAD", POST = "POST", HTTP10 = "HTTP/1.0", NOTHING = ""
 cdef str METHOD = "REQUEST_METHOD", PATH = "PATH_INFO", QUERY = "QUERY_STRING", RAW = "RAW_URI", REQUEST = "REQUEST_URI"
+cdef str REQUEST_ID = "HTTP_X_REQUEST_ID"
 cdef str PROTOCOL = "SERVER_PROTOCOL", ADDRESS = "REMOTE_ADDR", PORT = "REMOTE_PORT", INPUT = "wsgi.input"
 
 cdef tuple SCHEME_HEADERS = (      # a proxy's header, and what it says of a connection with TLS
@@ -61,6 +65,8 @@ cdef tuple SCHEME_HEADERS = (      # a proxy's header, and what it says of a con
     ("HTTP_X_FORWARDED_PROTOCOL", "ssl"),
     ("HTTP_X_FORWARDED_SSL", "on"),
 )
+
+cdef tuple NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 cdef enum:
     KNOWN_PEERS = 4096      # remembered verdicts on who is trusted
@@ -203,6 +209,7 @@ cdef class WSGI(Handler):
             "wsgi.run_once": False,
             "wsgi.file_wrapper": FileWrapper,
             "wsgi.input_terminated": True,
+            "pronghorn.set_timeout": set_timeout,
             "SERVER_SOFTWARE": f"pronghorn/{__version__}",
             "SERVER_NAME": host,
             "SERVER_PORT": port,
@@ -301,8 +308,11 @@ cdef class WSGI(Handler):
         if repeated is not None:
             for key, values in repeated.items():
                 template[key] = ("; " if key == "HTTP_COOKIE" else ", ").join(values)
-        if connection.trusted and not self._take_scheme(template):
-            return None
+        if connection.trusted:
+            if not self._take_scheme(template):
+                return None
+            if is_request_id(template.get(REQUEST_ID)):
+                head.facts.flags |= HAS_REQUEST_ID
         self.sections.store(
             &connection.cache_slot, data + head.section_start, head.end - head.section_start,
             connection.listener, connection.trusted, template, &head.facts,
@@ -335,6 +345,8 @@ cdef class WSGI(Handler):
         exchange.target = target
         exchange.connection = connection
         exchange.host = host
+        if flags & HAS_REQUEST_ID:
+            exchange.name = <str>template[REQUEST_ID]
         if method is not GET:
             PyDict_SetItem(environ, METHOD, method)
             exchange.is_head = method is HEAD
@@ -496,7 +508,13 @@ cdef class WSGI(Handler):
             call.send_head(size)
         if call.sends_chunks:
             return False        # write() was used before: the rest goes by blocks
-        call.send_file(fd, offset, size)
+        try:
+            call.send_file(fd, offset, size)
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTOR:
+                raise
+            call.verdict.content_length = size      # it was promised
+            return False
         return True
 
 

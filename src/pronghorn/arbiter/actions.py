@@ -41,9 +41,24 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """Build the settings of `generation`; answers with SettingsLoaded or SettingsRejected."""
+    """Begin to build the settings of `generation`, in place of any that are being built.
+
+    SettingsLoaded or SettingsRejected comes of it, sooner or later.
+    """
 
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopLoading:
+    """ABORT or KILL the process that builds settings. After KILL nothing more is heard of it."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Tell all workers to say that they are not ready, while they go on serving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +100,6 @@ class Leave:
     status: int
 
 
-Action = Spawn | Send | LoadSettings | Adopt | Discard | CloseListeners | ReopenLogs | Say | Leave
+Action = (
+    Spawn | Send | LoadSettings | StopLoading | Withdraw | Adopt | Discard | CloseListeners | ReopenLogs | Say | Leave
+)

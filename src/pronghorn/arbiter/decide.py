@@ -1,11 +1,13 @@
 """Every decision of the arbiter, as a pure function: (fleet, event, now) -> (fleet, actions).
 
 Each event first changes what is known (`_on_…`); then `reconcile` compares what is with what should be and orders the
-difference: kill what is late, drain what is too many, fork what is missing. So a crash, a recycled worker, TTIN, TTOU
+difference: drain what is too many, fork what is missing. So a crash, a recycled worker, TTIN, TTOU
 and a reload need no code of their own for replacing workers, and no order of events can replace one worker twice.
 
 A reload is careful: the first worker of a new generation boots as a *candidate* beside a fleet that is left alone.
 Only when it is ready is its generation adopted; if it fails, the old generation has lost nothing.
+
+Time passes in a Tick only, the last event of a turn of the loop: whatever is late is judged by all that is known.
 
 No sockets, clocks, processes or logging in here: `now` is handed in (monotonic seconds), log lines are actions.
 """
@@ -27,6 +29,8 @@ from pronghorn.arbiter.actions import (
     ReopenLogs,
     Say,
     Send,
+    StopLoading,
+    Withdraw,
 )
 from pronghorn.arbiter.deaths import BOOT_ATTEMPTS, back_off, count_death, describe, is_quiet
 from pronghorn.arbiter.events import (
@@ -49,20 +53,28 @@ from pronghorn.arbiter.events import (
     WorkerReady,
     WorkerTired,
 )
-from pronghorn.arbiter.fleet import Candidate, Fleet, Phase, Stage, Worker
-from pronghorn.arbiter.reconcile import LAST_MOMENT, QUICK, reconcile, tell, with_worker
+from pronghorn.arbiter.fleet import Candidate, Fleet, Loading, Phase, Stage, Worker
+from pronghorn.arbiter.reconcile import (
+    LAST_MOMENT,
+    QUICK,
+    enforce_deadlines,
+    reconcile,
+    reload_failed,
+    tell,
+    with_worker,
+)
 from pronghorn.worker.exits import Exit
 
 Decision = tuple[Fleet, list[Action]]
 
 TICK = 1.0
-"""Seconds between two looks at the heartbeats."""
+"""Seconds between two looks at the heartbeats and at what is due."""
 
 LOST = 2 * TICK
 """A gap between ticks above this means that the arbiter itself did not run (SIGSTOP, suspended machine)."""
 
-SECOND_SIGNAL = 1.0
-"""Seconds after which another TERM means impatience; sooner it is the same one, sent to the group and to the pid."""
+SILENCE = 5.0
+"""Seconds of silence that mean nothing, however short `timeout` is: an idle worker shows life once a second."""
 
 
 def decide(fleet: Fleet, event: Event, now: float) -> tuple[Fleet, tuple[Action, ...]]:
@@ -73,18 +85,35 @@ def decide(fleet: Fleet, event: Event, now: float) -> tuple[Fleet, tuple[Action,
     """
     fleet, actions = _HANDLERS[type(event)](fleet, event, now)
     fleet, more = reconcile(fleet, now)
+    if not _watches(fleet):
+        fleet = replace(fleet, ticked=None)
+    elif fleet.ticked is None:
+        fleet = replace(fleet, ticked=now)
     return fleet, (*actions, *more)
 
 
 def next_wakeup(fleet: Fleet, now: float) -> float | None:
     """The monotonic second at which a Tick is due, or None if only an event can change anything."""
-    moments = [worker.kill_at for worker in fleet.workers if worker.kill_at is not None and worker.pid]
-    if fleet.phase is Phase.SERVING:
-        if fleet.streak.not_before > now:
-            moments.append(fleet.streak.not_before)
-        if fleet.policy.timeout > 0:
-            moments.append(now if fleet.ticked is None else fleet.ticked + TICK)
+    moments = _deadlines(fleet)
+    if fleet.phase is Phase.SERVING and fleet.streak.not_before > now:
+        moments.append(fleet.streak.not_before)
+    if fleet.ticked is not None:
+        moments.append(fleet.ticked + TICK)
     return min(moments, default=None)
+
+
+def _deadlines(fleet: Fleet) -> list[float]:
+    moments = [worker.kill_at for worker in fleet.workers if worker.kill_at is not None and worker.pid]
+    if fleet.loading:
+        moments.append(fleet.loading.kill_at)
+    if fleet.drain_at is not None:
+        moments.append(fleet.drain_at)
+    return moments
+
+
+def _watches(fleet: Fleet) -> bool:
+    """Whether time matters: then a Tick comes every TICK, and a gap tells of time that was lost."""
+    return bool(_deadlines(fleet)) or (fleet.phase is Phase.SERVING and fleet.policy.timeout > 0)
 
 
 def _on_started(fleet: Fleet, event: Started, now: float) -> Decision:
@@ -93,14 +122,31 @@ def _on_started(fleet: Fleet, event: Started, now: float) -> Decision:
 
 def _on_tick(fleet: Fleet, event: Tick, now: float) -> Decision:
     if fleet.ticked is not None and now - fleet.ticked > LOST:
-        fleet = replace(fleet, amnesty=now)
-    fleet = replace(fleet, ticked=now)
-    if fleet.policy.timeout <= 0 or fleet.phase is not Phase.SERVING:
-        return fleet, []
+        fleet = _forgive(fleet, now - fleet.ticked - TICK, now)
+    fleet, actions = enforce_deadlines(replace(fleet, ticked=now), now)
+    if fleet.drain_at is not None and now >= fleet.drain_at:
+        fleet, more = _drain_all(fleet, now)
+        actions += more
+    fleet, more = _stop_silent(fleet, event, now)
+    return fleet, actions + more
+
+
+def _forgive(fleet: Fleet, lost: float, now: float) -> Fleet:
+    """Time in which the arbiter did not run is held against nobody: mostly the workers were stopped as well."""
+    workers = tuple(w if w.kill_at is None else replace(w, kill_at=w.kill_at + lost) for w in fleet.workers)
+    loading = fleet.loading and replace(fleet.loading, kill_at=fleet.loading.kill_at + lost)
+    drain_at = None if fleet.drain_at is None else fleet.drain_at + lost
+    return replace(fleet, workers=workers, loading=loading, drain_at=drain_at, amnesty=now)
+
+
+def _stop_silent(fleet: Fleet, event: Tick, now: float) -> Decision:
+    """Stops workers whose main thread shows no life."""
     actions: list[Action] = []
+    if fleet.policy.timeout <= 0 or fleet.phase is not Phase.SERVING:
+        return fleet, actions
     for worker in fleet.workers:
         seen = max(event.heartbeats.get(worker.pid or 0, now), worker.ready_at or now, fleet.amnesty)
-        if worker.stage is Stage.READY and now - seen > fleet.policy.timeout:
+        if worker.stage is Stage.READY and now - seen > max(fleet.policy.timeout, SILENCE):
             said = f"{worker.name} shows no life for {now - seen:.0f} s (timeout is {fleet.policy.timeout:g} s)"
             actions.append(Say(Level.ERROR, f"{said}: it is stopped and replaced"))
             fleet, order = tell(fleet, worker, Order.ABORT, now + QUICK)
@@ -229,16 +275,16 @@ def _on_stillbirth(fleet: Fleet, worker: Worker, event: Exited, now: float) -> D
 
 def _reject(fleet: Fleet, candidate: Candidate, why: str) -> Decision:
     """Gives up the candidate; whatever served goes on."""
-    text = f"reload failed: {why}; generation {fleet.generation} goes on serving unchanged"
-    return replace(fleet, candidate=None), [Discard(candidate.generation), Say(Level.ERROR, text)]
+    return replace(fleet, candidate=None), [Discard(candidate.generation), reload_failed(fleet, why)]
 
 
 def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: str = "") -> Decision:
     """Tells every worker to go: by draining within graceful_timeout, or quickly."""
     actions: list[Action] = [Say(Level.ERROR, why)] if why else []
-    actions.append(CloseListeners())
+    fleet, more = _give_up_reload(fleet, now)
+    actions += [*more, CloseListeners()]
     limit = QUICK if quick else fleet.policy.graceful_timeout + LAST_MOMENT
-    fleet = replace(fleet, phase=Phase.STOPPING, status=int(status), stopping_since=now, hurried=quick, candidate=None)
+    fleet = replace(fleet, phase=Phase.STOPPING, status=int(status), drain_at=None, hurried=quick)
     for worker in fleet.workers:
         if worker.stage is Stage.LEAVING and not quick:
             continue
@@ -247,14 +293,43 @@ def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: s
     return fleet, actions
 
 
+def _give_up_reload(fleet: Fleet, now: float) -> Decision:
+    """Ends a reload that nobody waits for any more, wherever it stands."""
+    fleet, actions = _drop_candidate(fleet, now)
+    if fleet.loading:
+        actions.append(StopLoading(Order.KILL))
+    return replace(fleet, loading=None), actions
+
+
+def _drop_candidate(fleet: Fleet, now: float) -> Decision:
+    if fleet.candidate is None:
+        return fleet, []
+    dropped = fleet.candidate.generation
+    actions: list[Action] = [Discard(dropped)]
+    for worker in fleet.workers:
+        if worker.generation == dropped:
+            fleet, orders = tell(fleet, worker, Order.QUIT, now + QUICK)
+            actions.extend(orders)
+    return replace(fleet, candidate=None), actions
+
+
 def _on_terminate(fleet: Fleet, event: Terminate, now: float) -> Decision:
-    if fleet.phase is Phase.SERVING:
-        text = f"stopping: requests that run get {fleet.policy.graceful_timeout:g} s to finish"
-        fleet, actions = begin_stop(fleet, now, quick=False)
-        return fleet, [Say(Level.INFO, text), *actions]
-    if not fleet.hurried and now - (fleet.stopping_since or now) >= SECOND_SIGNAL:
-        return begin_stop(fleet, now, quick=True, status=fleet.status)
-    return fleet, []
+    # Said once more it means the same: Heroku sends it several times, a terminal to the group and to the process.
+    if fleet.phase is not Phase.SERVING or fleet.drain_at is not None:
+        return fleet, []
+    delay = fleet.policy.drain_delay
+    if delay == 0 or not any(worker.stage is Stage.READY for worker in fleet.workers):
+        fleet, actions = _drain_all(fleet, now)
+        return fleet, [Withdraw(), *actions]
+    text = f"stopping in {delay:g} s (drain_delay): until then all is served, and readiness is off"
+    fleet, actions = _give_up_reload(fleet, now)
+    return replace(fleet, drain_at=now + delay), [Say(Level.INFO, text), Withdraw(), *actions]
+
+
+def _drain_all(fleet: Fleet, now: float) -> Decision:
+    text = f"stopping: requests that run get {fleet.policy.graceful_timeout:g} s to finish"
+    fleet, actions = begin_stop(fleet, now, quick=False)
+    return fleet, [Say(Level.INFO, text), *actions]
 
 
 def _on_interrupt(fleet: Fleet, event: Interrupt, now: float) -> Decision:
@@ -265,29 +340,34 @@ def _on_interrupt(fleet: Fleet, event: Interrupt, now: float) -> Decision:
 
 
 def _on_hangup(fleet: Fleet, event: Hangup, now: float) -> Decision:
-    if fleet.phase is not Phase.SERVING:
-        return fleet, []
-    fleet = replace(fleet, newest=fleet.newest + 1)
-    return fleet, [Say(Level.INFO, f"reloading as generation {fleet.newest}"), LoadSettings(fleet.newest)]
+    if fleet.phase is not Phase.SERVING or fleet.drain_at is not None:
+        return fleet, [Say(Level.INFO, "HUP is ignored: the server is stopping")]
+    number = fleet.newest + 1
+    fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout))
+    text = f"reloading as generation {number}"
+    if fleet.preloaded:
+        text += "; the application's code stays as imported at the start (preload_app): only a restart changes it"
+    return fleet, [Say(Level.INFO, text), LoadSettings(number)]
 
 
 def _on_settings_loaded(fleet: Fleet, event: SettingsLoaded, now: float) -> Decision:
-    if fleet.phase is not Phase.SERVING:
+    if not _awaited(fleet, event.generation):
         return fleet, [Discard(event.generation)]
-    actions: list[Action] = []
-    if fleet.candidate:
-        superseded = fleet.candidate.generation
-        actions.append(Discard(superseded))
-        for worker in fleet.workers:
-            if worker.generation == superseded:
-                fleet, orders = tell(fleet, worker, Order.QUIT, now + QUICK)
-                actions.extend(orders)
-    return replace(fleet, candidate=Candidate(event.generation, event.policy)), actions
+    fleet, actions = _drop_candidate(fleet, now)
+    return replace(fleet, loading=None, candidate=Candidate(event.generation, event.policy)), actions
 
 
 def _on_settings_rejected(fleet: Fleet, event: SettingsRejected, now: float) -> Decision:
-    text = f"reload failed: {event.why}; generation {fleet.generation} goes on serving unchanged"
-    return fleet, [Say(Level.ERROR, text)]
+    loading = fleet.loading
+    if loading is None or loading.generation != event.generation:
+        return fleet, []
+    # That it took too long has been said.
+    return replace(fleet, loading=None), [] if loading.overdue else [reload_failed(fleet, event.why)]
+
+
+def _awaited(fleet: Fleet, generation: int) -> bool:
+    loading = fleet.loading
+    return loading is not None and loading.generation == generation and not loading.overdue
 
 
 def _on_grow(fleet: Fleet, event: Grow, now: float) -> Decision:

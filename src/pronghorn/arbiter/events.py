@@ -92,8 +92,9 @@ class SettingsLoaded:
 
 @dataclass(frozen=True, slots=True)
 class SettingsRejected:
-    """New settings could not be used."""
+    """The settings for generation `generation` could not be used."""
 
+    generation: int
     why: str
 
 

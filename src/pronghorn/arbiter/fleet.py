@@ -32,12 +32,17 @@ class Policy:
         graceful_timeout: how long a draining worker may take before it is killed.
         boot_timeout: how long a worker may take from its fork until it is ready.
         timeout: silence of a worker's heartbeat after which it counts as hung; 0 switches the check off.
+        drain_delay: how long a fleet that was told to stop still accepts, saying that it is not ready.
+        recycle_at_once: workers that may be in recycling at the same time, from the fork of the replacement until the
+            old one is gone.
     """
 
     size: int
     graceful_timeout: float
     boot_timeout: float
     timeout: float
+    drain_delay: float = 0.0
+    recycle_at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,16 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Loading:
+    """Settings that are being read for `generation`, in a process of their own, which may take until `kill_at`."""
+
+    generation: int
+    kill_at: float
+    overdue: bool = False
+    """It was told to give up, and the log says so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """All that decisions are made from.
 
@@ -88,23 +103,28 @@ class Fleet:
         policy: of the serving generation.
         size: workers wanted now; starts as `policy.size`, changed by TTIN and TTOU.
         slots: processes that may exist at once, drainers included (the scoreboard's length).
+        preloaded: the arbiter has imported the application, so no reload can change its code.
         proven: whether any worker has ever been ready; until then a failing application ends the command.
     """
 
     policy: Policy
     size: int
     slots: int
+    preloaded: bool = False
     generation: int = 1
     newest: int = 1
+    loading: Loading | None = None
     candidate: Candidate | None = None
     phase: Phase = Phase.SERVING
     status: int = 0
-    stopping_since: float | None = None
+    drain_at: float | None = None
+    """When a stop that was asked for begins; until then everything is served."""
     hurried: bool = False
     proven: bool = False
     workers: tuple[Worker, ...] = ()
     streak: Streak = Streak()
     ticked: float | None = None
+    """The last Tick; None while nothing is watched."""
     amnesty: float = float("-inf")
     """No worker is called silent for the time before this: the arbiter itself was not running."""
 
@@ -124,6 +144,10 @@ class Fleet:
             for w in self.workers
             if w.generation == self.generation and w.stage is not Stage.LEAVING and not w.retiring
         ]
+
+    def recycling(self) -> int:
+        """Workers on their way to be recycled: they were told to leave after a replacement was ready."""
+        return sum(w.retiring and w.generation == self.generation and w.stage is Stage.LEAVING for w in self.workers)
 
     def outdated(self) -> list[Worker]:
         """Workers that serve, but only until a fresh one takes over."""

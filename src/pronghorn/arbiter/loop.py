@@ -12,6 +12,7 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
@@ -20,8 +21,9 @@ from pronghorn.arbiter.banner import banner
 from pronghorn.arbiter.decide import decide, next_wakeup
 from pronghorn.arbiter.events import Event, Grow, Hangup, Interrupt, Reopen, Shrink, Started, Terminate, Tick, Upgrade
 from pronghorn.arbiter.fleet import Fleet
+from pronghorn.arbiter.generation import Generation
 from pronghorn.arbiter.listeners import close_listeners
-from pronghorn.arbiter.perform import Generation, Means, Performer, policy_of
+from pronghorn.arbiter.perform import Means, Performer
 from pronghorn.arbiter.pidfile import Pidfile
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
@@ -52,11 +54,12 @@ def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
     """Serves until a signal ends it; the exit status (docs/signals.md). Must be called on the main thread.
 
     Arguments:
-        reload_settings: called for each SIGHUP; StartError keeps the settings that serve.
+        reload_settings: called for each SIGHUP, in a process of its own; StartError keeps the settings that serve.
 
     Raises:
         StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
     """
+    folder = Path.cwd()
     observe_log.setup(settings.logs)
     with contextlib.ExitStack() as cleanup:
         if settings.fleet.pidfile:
@@ -71,17 +74,18 @@ def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
         native.unpatch()
         selector = cleanup.enter_context(selectors.EpollSelector())
         signals = cleanup.enter_context(_Signals())
-        policy = policy_of(settings)
+        policy = first.policy
         slots = max(FEWEST_SLOTS, SLOTS_PER_WORKER * policy.size)
         foreign = (signals.reader, signals.writer, selector.fileno())
-        performer = Performer(first, Means(app, reload_settings, selector, foreign, slots))
+        performer = Performer(first, Means(app, reload_settings, folder, selector, foreign, slots))
         cleanup.callback(performer.close)
         # What is alive now is shared with the workers for good: a collection that only touched the objects' headers
         # would copy every page of them in each worker.
         gc.collect()
         gc.freeze()
         cleanup.callback(gc.unfreeze)
-        return _Arbiter(Fleet(policy, policy.size, slots), performer, selector, signals).run()
+        fleet = Fleet(policy, policy.size, slots, preloaded=app is not None)
+        return _Arbiter(fleet, performer, selector, signals).run()
 
 
 def _preload(settings: Settings) -> Callable[..., Any]:

@@ -6,8 +6,9 @@ import os
 import selectors
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pronghorn.arbiter.actions import (
@@ -22,7 +23,10 @@ from pronghorn.arbiter.actions import (
     Say,
     Send,
     Spawn,
+    StopLoading,
+    Withdraw,
 )  # fmt: skip
+from pronghorn.arbiter.deaths import describe
 from pronghorn.arbiter.events import (
     Event,
     Exited,
@@ -34,17 +38,16 @@ from pronghorn.arbiter.events import (
     WorkerReady,
     WorkerTired,
 )  # fmt: skip
-from pronghorn.arbiter.fleet import Policy
-from pronghorn.arbiter.listeners import Listener, close_listeners, open_listeners
+from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.listeners import close_listeners
+from pronghorn.arbiter.preparation import Preparation, Task
 from pronghorn.engine.scoreboard import Scoreboard
 from pronghorn.errors import StartError
 from pronghorn.observe import log as observe_log
-from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
 from pronghorn.worker import report
 from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
 from pronghorn.worker.exits import Exit
-from pronghorn.worker.pulse import Pulse
 
 SIGNALS = {
     Order.DRAIN: signal.SIGTERM,
@@ -54,39 +57,10 @@ SIGNALS = {
     Order.REOPEN: signal.SIGUSR1,
 }
 
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGKILL)
+"""Deaths that nobody but the request may explain; a worker that was told to go has said what it cut."""
+
 log = logging.getLogger("pronghorn.error")
-
-
-def policy_of(settings: Settings) -> Policy:
-    """What the arbiter's decisions depend on."""
-    fleet = settings.fleet
-    return Policy(fleet.workers, fleet.graceful_timeout, fleet.boot_timeout, settings.engine.timeout)
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What the workers of one generation are made from."""
-
-    settings: Settings
-    listeners: tuple[Listener, ...]
-    access: AccessLog | None
-
-    @classmethod
-    def prepare(cls, settings: Settings, held: Sequence[Listener] = ()) -> "Generation":
-        """Opens what the settings name; StartError if that cannot be done.
-
-        Arguments:
-            held: listeners that are open already and are used again where the addresses are the same.
-        """
-        logs = settings.logs
-        listeners = open_listeners(settings.network.bind, settings.network.backlog, held)
-        try:
-            # Opened here and inherited: one clear line now instead of one from each worker.
-            access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
-        except StartError:
-            close_listeners(listener for listener in listeners if listener not in held)
-            raise
-        return cls(settings, tuple(listeners), access)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +70,15 @@ class Means:
     Arguments:
         app: the application if it was preloaded.
         reload_settings: reads the settings anew; StartError if they cannot be used.
-        selector: told of every worker's pipe; the key's data is the pid.
-        foreign: descriptors of the arbiter's loop, closed in every worker.
+        folder: where the command was started.
+        selector: told of every child's pipe; the key's data is the pid.
+        foreign: descriptors of the arbiter's loop, closed in every child.
         slots: how many workers may exist at once.
     """
 
     app: Callable[..., Any] | None
     reload_settings: Callable[[], Settings]
+    folder: Path
     selector: selectors.BaseSelector
     foreign: tuple[int, ...]
     slots: int
@@ -125,9 +101,12 @@ class Performer:
         self._means = means
         self._selector = means.selector
         self._generations = {1: first}
+        self._listeners = first.listeners
+        self._preparing: Preparation | None = None
+        self._abandoned: set[int] = set()
         self._children: dict[int, Child] = {}
+        self._described: set[int] = set()
         self._board = Scoreboard(means.slots)
-        self._pulse = Pulse(means.slots)
         # Only the arbiter keeps the writing end, so its death is an end of file in every worker.
         self._leash, self._leash_held = os.pipe2(os.O_CLOEXEC)
 
@@ -137,9 +116,15 @@ class Performer:
             case Spawn():
                 return [self._spawn(action)]
             case Send(pid, order):
+                if order is Order.ABORT:
+                    self._say_running(pid)
                 self._send(pid, SIGNALS[order])
             case LoadSettings(generation):
-                return [self._load_settings(generation)]
+                return self._load_settings(generation)
+            case StopLoading(order):
+                self._stop_loading(order)
+            case Withdraw():
+                self._board.serving = False
             case Adopt(generation):
                 self._adopt(generation)
             case Discard(generation):
@@ -156,10 +141,13 @@ class Performer:
 
     def heartbeats(self) -> dict[int, float]:
         """When each worker last showed life, by pid."""
-        return {pid: self._pulse.last(child.slot) for pid, child in self._children.items()}
+        return {pid: self._board.slot(child.slot).heartbeat for pid, child in self._children.items()}
 
     def read_reports(self, pid: int) -> Iterator[Event]:
-        """What a worker's pipe holds now."""
+        """What a child's pipe holds now."""
+        if self._preparing is not None and self._preparing.pid == pid:
+            yield from self._hear_of(self._preparing)
+            return
         child = self._children.get(pid)
         if child is None:
             return
@@ -170,30 +158,28 @@ class Performer:
                 return
             if not data:
                 # Its end came, or it closed the pipe; its exit is told by SIGCHLD.
-                with contextlib.suppress(KeyError):
-                    self._selector.unregister(child.pipe)
+                self._unwatch(child.pipe)
                 return
             for said in child.reader.feed(data):
                 yield _event_of(pid, said)
 
     def reap(self) -> Iterator[Event]:
-        """The workers that ended.
+        """The children that ended.
 
         Asks for each by its pid: one SIGCHLD may stand for many, and a preloaded application may have children of its
         own, whose exits are not ours to take.
         """
         for pid in list(self._children):
-            try:
-                found, code = os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                found, code = pid, 0
-            if found:
+            code = _ended(pid)
+            if code is not None:
                 yield from self._bury(pid, code)
+        yield from self._reap_preparations()
         if os.getpid() == 1:
-            _reap_strangers(set(self._children))
+            _reap_strangers(self._pids())
 
     def close(self) -> None:
         """Gives back what the arbiter holds outside its process."""
+        self._stop_loading(Order.KILL)
         self._keep(set())
         for pid in list(self._children):
             self._forget(pid)
@@ -206,18 +192,21 @@ class Performer:
     def _bury(self, pid: int, code: int) -> Iterator[Event]:
         # Its last words first: they say why it ended.
         yield from self.read_reports(pid)
+        if os.WIFSIGNALED(code) and os.WTERMSIG(code) in CRASHES:
+            self._say_running(pid)
         self._board.slot(self._forget(pid).slot).release()
-        if os.WIFSIGNALED(code):
-            yield Exited(pid, signal=os.WTERMSIG(code))
-        else:
-            yield Exited(pid, status=os.WEXITSTATUS(code))
+        yield _exited(pid, code)
 
     def _forget(self, pid: int) -> Child:
         child = self._children.pop(pid)
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(child.pipe)
+        self._described.discard(pid)
+        self._unwatch(child.pipe)
         os.close(child.pipe)
         return child
+
+    def _unwatch(self, pipe: int | Preparation) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(pipe)
 
     def _spawn(self, action: Spawn) -> Event:
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -245,6 +234,8 @@ class Performer:
             generation = self._generations[action.generation]
             self._leave_others_to_their_workers(generation)
             pipes = [child.pipe for child in self._children.values()]
+            if self._preparing is not None:
+                pipes.append(self._preparing.fileno())
             birth = Birth(
                 row=self._board.slot(action.slot),
                 generation=action.generation,
@@ -256,7 +247,6 @@ class Performer:
                 report_to=writer,
                 leash=self._leash,
                 foreign=[*self._means.foreign, *pipes, reader, self._leash_held],
-                pulse=self._pulse,
             )
             status = run(birth)
         except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it
@@ -267,14 +257,20 @@ class Performer:
     def _leave_others_to_their_workers(self, own: Generation) -> None:
         # Held here as well, a socket that a reload gave up would still take connections that nobody accepts, and a log
         # that was rotated and deleted would still fill the disk.
+        for listener in self._listeners:
+            if listener not in own.listeners:
+                listener.socket.close()
         for other in self._generations.values():
-            if other is own:
-                continue
-            for listener in other.listeners:
-                if listener not in own.listeners:
-                    listener.socket.close()
-            if other.access is not None:
+            if other is not own and other.access is not None:
                 other.access.sink.close()
+
+    def _say_running(self, pid: int) -> None:
+        """What a worker that hangs or has crashed was doing, by what it wrote before it called the application."""
+        if pid not in self._children or pid in self._described:
+            return
+        self._described.add(pid)
+        for request in self._board.slot(self._children[pid].slot).running():
+            log.error("Worker %d was running %s", pid, request)
 
     def _send(self, pid: int, number: int) -> None:
         # A pid stays ours until it is reaped, so it can be gone but never be somebody else's.
@@ -282,14 +278,63 @@ class Performer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def _load_settings(self, number: int) -> Event:
-        held = [listener for generation in self._generations.values() for listener in generation.listeners]
+    def _load_settings(self, number: int) -> list[Event]:
+        self._stop_loading(Order.KILL)
+        foreign = (*self._means.foreign, self._leash_held)
+        task = Task(self._means.reload_settings, self._means.folder, self._listeners, foreign)
         try:
-            generation = Generation.prepare(self._means.reload_settings(), held)
+            self._preparing = Preparation(number, task)
+        except OSError as error:
+            return [SettingsRejected(number, f"no process can be forked to read the settings: {error.strerror}")]
+        self._selector.register(self._preparing, selectors.EVENT_READ, self._preparing.pid)
+        return []
+
+    def _hear_of(self, preparing: Preparation) -> Iterator[Event]:
+        try:
+            generation = preparing.result()
         except StartError as error:
-            return SettingsRejected("; ".join(str(error).splitlines()))
-        self._generations[number] = generation
-        return SettingsLoaded(number, policy_of(generation.settings))
+            self._end_preparation(preparing)
+            yield SettingsRejected(preparing.number, str(error))
+            return
+        if generation is None:
+            # It ended without an answer, and SIGCHLD is on its way: an end of file stays readable.
+            self._unwatch(preparing)
+            return
+        self._generations[preparing.number] = generation
+        self._listeners += tuple(one for one in generation.listeners if one not in self._listeners)
+        self._end_preparation(preparing)
+        yield SettingsLoaded(preparing.number, generation.policy)
+
+    def _stop_loading(self, order: Order) -> None:
+        preparing = self._preparing
+        if preparing is None:
+            return
+        os.kill(preparing.pid, SIGNALS[order])
+        if order is Order.KILL:
+            self._end_preparation(preparing)
+
+    def _end_preparation(self, preparing: Preparation) -> None:
+        """From here on its process only has to be reaped."""
+        self._unwatch(preparing)
+        preparing.close()
+        self._abandoned.add(preparing.pid)
+        self._preparing = None
+        self._close_unused()
+
+    def _reap_preparations(self) -> Iterator[Event]:
+        for pid in list(self._abandoned):
+            if _ended(pid) is not None:
+                self._abandoned.remove(pid)
+        preparing = self._preparing
+        code = None if preparing is None else _ended(preparing.pid)
+        if preparing is None or code is None:
+            return
+        yield from self._hear_of(preparing)
+        if not preparing.answered:
+            self._end_preparation(preparing)
+            end = describe(_exited(preparing.pid, code))
+            yield SettingsRejected(preparing.number, f"the process that reads the settings {end}")
+        self._abandoned.remove(preparing.pid)
 
     def _adopt(self, number: int) -> None:
         self._keep({other for other in self._generations if other >= number})
@@ -306,15 +351,36 @@ class Performer:
                 generation.access.reopen()
 
     def _keep(self, numbers: set[int]) -> None:
-        """Drops all other generations, and closes the listeners that none of the kept ones has."""
+        """Drops all other generations, and what only they need."""
         dropped = [generation for number, generation in self._generations.items() if number not in numbers]
         self._generations = {number: self._generations[number] for number in self._generations if number in numbers}
-        kept = {listener.socket for generation in self._generations.values() for listener in generation.listeners}
-        gone = {listener.socket: listener for generation in dropped for listener in generation.listeners}
-        close_listeners(listener for sock, listener in gone.items() if sock not in kept)
+        self._close_unused()
         for generation in dropped:
             if generation.access is not None:
                 generation.access.sink.close()
+
+    def _close_unused(self) -> None:
+        if self._preparing is not None:
+            return  # It may ask for any of the listeners that were open when it began.
+        used = {listener.socket for generation in self._generations.values() for listener in generation.listeners}
+        close_listeners(listener for listener in self._listeners if listener.socket not in used)
+        self._listeners = tuple(listener for listener in self._listeners if listener.socket in used)
+
+    def _pids(self) -> set[int]:
+        return {*self._children, *self._abandoned, *([self._preparing.pid] if self._preparing else [])}
+
+
+def _ended(pid: int) -> int | None:
+    """The wait status of a child that ended."""
+    try:
+        found, code = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return 0
+    return code if found else None
+
+
+def _exited(pid: int, code: int) -> Exited:
+    return Exited(pid, signal=os.WTERMSIG(code)) if os.WIFSIGNALED(code) else Exited(pid, status=os.WEXITSTATUS(code))
 
 
 def _event_of(pid: int, said: report.Report) -> Event:

@@ -1,8 +1,8 @@
-"""What is against what should be: kills what is late, drains what is too many, forks what is missing. Pure."""
+"""What is against what should be: drains what is too many, forks what is missing, kills what is late. Pure."""
 
 from dataclasses import replace
 
-from pronghorn.arbiter.actions import Action, Leave, Level, Order, Say, Send, Spawn
+from pronghorn.arbiter.actions import Action, Leave, Level, Order, Say, Send, Spawn, StopLoading
 from pronghorn.arbiter.fleet import Fleet, Phase, Stage, Worker
 
 QUICK = 3.0
@@ -17,7 +17,7 @@ _UNREADY = (Stage.FORKING, Stage.BOOTING)
 
 def reconcile(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     """The fleet and the orders that bring it nearer to what is wanted."""
-    fleet, actions = _enforce_deadlines(fleet, now)
+    actions: list[Action] = []
     if fleet.phase is Phase.SERVING:
         for step in (_drain_surplus, _fork_missing, _fork_candidate):
             fleet, more = step(fleet, now)
@@ -44,8 +44,12 @@ def tell(fleet: Fleet, worker: Worker, order: Order, kill_at: float) -> tuple[Fl
     return fleet, [] if worker.pid is None else [Send(worker.pid, order)]
 
 
-def _enforce_deadlines(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
-    actions: list[Action] = []
+def enforce_deadlines(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    """Stops what is past its deadline.
+
+    Called for a Tick only, the last event of a turn: a worker that has reported or ended meanwhile is not late.
+    """
+    fleet, actions = _stop_late_loading(fleet, now)
     for worker in fleet.workers:
         if worker.kill_at is None or now < worker.kill_at or worker.pid is None:
             continue
@@ -58,6 +62,23 @@ def _enforce_deadlines(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
         fleet = with_worker(fleet, replace(worker, kill_at=None))
         actions += [Say(Level.WARNING, f"{worker.name} did not leave in time: killed"), Send(worker.pid, Order.KILL)]
     return fleet, actions
+
+
+def _stop_late_loading(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    loading = fleet.loading
+    if loading is None or now < loading.kill_at:
+        return fleet, []
+    if loading.overdue:
+        return replace(fleet, loading=None), [StopLoading(Order.KILL)]
+    limit = fleet.policy.boot_timeout
+    why = f"the settings could not be read within {limit:g} s (boot_timeout); the stack of what hangs is on stderr"
+    fleet = replace(fleet, loading=replace(loading, overdue=True, kill_at=now + QUICK))
+    return fleet, [reload_failed(fleet, why), StopLoading(Order.ABORT)]
+
+
+def reload_failed(fleet: Fleet, why: str) -> Say:
+    """The line that ends a reload without any effect."""
+    return Say(Level.ERROR, f"reload failed: {why}; generation {fleet.generation} goes on serving unchanged")
 
 
 def _drain_surplus(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
@@ -81,13 +102,21 @@ def _fork_missing(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     fresh, outdated = fleet.fresh(), fleet.outdated()
     booting = sum(w.stage is not Stage.READY for w in fresh)
     missing = max(0, fleet.size - len(fresh) - len(outdated))
-    if missing == 0 and outdated and booting == 0 and len(fresh) < fleet.size:
-        # The replacement of an outdated worker boots beside it, one at a time: the machine keeps its CPU for requests.
-        missing = 1
+    if missing == 0 and outdated:
+        # The replacement of an outdated worker boots beside it, few at a time: the machine keeps its CPU for requests.
+        missing = max(0, min(fleet.size - len(fresh), _replacements(fleet, outdated) - booting))
     if fleet.streak.length > 1:
         # Workers keep dying young: one at a time shows whether they still do.
         missing = min(missing, max(0, 1 - booting))
     return _fork(fleet, missing, fleet.generation, now)
+
+
+def _replacements(fleet: Fleet, outdated: list[Worker]) -> int:
+    """How many workers may boot in the place of others that still serve."""
+    if any(w.generation < fleet.generation for w in outdated):
+        return 1
+    # One that drains still has its memory: it counts until it is gone.
+    return fleet.policy.recycle_at_once - fleet.recycling()
 
 
 def _fork_candidate(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:

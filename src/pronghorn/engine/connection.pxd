@@ -57,7 +57,7 @@ cdef class Connection:
     cdef list outbox                # bytes and FileSlice
     cdef size_t outbox_start        # bytes of its first item already sent
     cdef uint64_t outbox_size
-    cdef uint64_t lingered          # bytes thrown away while lingering
+    cdef uint64_t* sent             # octets sent by this worker (scoreboard): counted where they leave
     cdef str address
     cdef str port
 

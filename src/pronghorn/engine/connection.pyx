@@ -29,8 +29,7 @@ from pronghorn.engine.posix cimport (
 from pronghorn.wire.buffer cimport release
 
 cdef enum:
-    SENDFILE_PIECE = 1 << 20
-    SENDFILE_TURN = 8           # calls a turn: a peer that reads at memory speed must not keep the loop to itself
+    SENDFILE_TURN = 8 << 20     # octets a turn: a peer that reads at memory speed must not keep the loop to itself
 
 
 @cython.final
@@ -100,6 +99,7 @@ cdef class Connection:
         cdef Py_ssize_t done = 0, count = len(self.outbox) if self.outbox is not None else 0
         cdef int result = 0
         cdef bint more
+        cdef uint64_t before = self.outbox_size
         while done < count and result == 0:
             item = self.outbox[done]
             if isinstance(item, FileSlice):
@@ -110,6 +110,8 @@ cdef class Connection:
             if result == 0:
                 done += 1
                 self.outbox_start = 0
+        if result >= 0:
+            self.sent[0] += before - self.outbox_size
         if result < 0:
             self.broken = True
             self.reset_on_close()       # the peer must not take what it has for the whole
@@ -136,18 +138,20 @@ cdef class Connection:
         return 0
 
     cdef int _drain_file(self, FileSlice piece) except -2:
+        cdef uint64_t room = min(piece.left, <uint64_t>SENDFILE_TURN)
         cdef ssize_t sent
-        cdef int _turn
-        for _turn in range(SENDFILE_TURN):
-            if piece.left == 0:
-                return 0
-            sent = sendfile(self.fd, piece.fd, &piece.offset, min(piece.left, <uint64_t>SENDFILE_PIECE))
+        while room:
+            with nogil:         # a file that is not in memory is read from the disk here
+                sent = sendfile(self.fd, piece.fd, &piece.offset, room)
+            if self.outbox is None:
+                return -1       # its request's deadline passed meanwhile, and the loop has closed it
             if sent < 0:
                 if errno == EINTR:
                     continue
                 return 1 if errno == EAGAIN else -1
             if sent == 0:       # the file is shorter than it was: the peer must not take the rest for complete
                 return -1
+            room -= <uint64_t>sent
             piece.left -= <uint64_t>sent
             self.outbox_size -= <uint64_t>sent
             # A short count is no reason to stop: a peer that reads meanwhile keeps this going without a turn.

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pronghorn.engine.connection cimport Connection
+from pronghorn.engine.scoreboard cimport Call
 from pronghorn.engine.spool cimport Body
 from pronghorn.wire.buffer cimport Buffer
 from pronghorn.wire.framing cimport Chunked
@@ -20,6 +21,7 @@ cdef class PoolThread:
     cdef Connection connection  # whose bytes stand in `out`
     cdef Exchange exchange      # the call it is in
     cdef uint64_t overdue_ns    # when that call's deadline passed
+    cdef Call* call             # and what the scoreboard says of it
     cdef Buffer out             # responses not sent yet
     cdef Buffer head            # the head that start_response rendered
     cdef uint8_t* incoming
@@ -37,6 +39,8 @@ cdef class Host:
 
     # The peer lags: waits on this thread, without the baton, until it has caught up or is gone.
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1
+    # A call has chosen its own deadline: the loop must look at it by then.
+    cdef int watch_deadline(self, uint64_t at_ns) except -1
 
 
 cdef class Exchange:
@@ -47,6 +51,8 @@ cdef class Exchange:
     cdef str method                 # for the log and the route table: what stands in `environ` is the application's
     cdef str path
     cdef str target
+    cdef str name                   # the id that a trusted peer gave the request, or None; see request_id
+    cdef uint32_t number            # which request of its connection this is
     cdef Body body
     # the request
     cdef bint is_head
@@ -62,6 +68,7 @@ cdef class Exchange:
     cdef uint64_t queued_ns
     cdef uint64_t called_ns         # when the application was called
     cdef uint64_t progress_ns       # when it last sent something, or was called: its deadline counts from here
+    cdef uint64_t timeout_ns        # how long it may be silent; 0: for ever
     cdef int route                  # slot of the loop's route table, -1 unknown
     # the response
     cdef bint started               # start_response was called
@@ -93,6 +100,8 @@ cdef class Exchange:
     cdef int answer(self, str status, str text, list headers) except -1
     cdef int _put(self, bytes data, size_t size) except -1
     cdef object warn(self, text, value)
+    # What the logs call this request: the id that a trusted peer gave it, or one of ours.
+    cdef str request_id(self)
 
 
 cdef class Handler:
@@ -107,6 +116,14 @@ cdef class Handler:
     cdef int welcome(self, Connection connection) except -1
     # Calls the application and sends its response. Never raises for the application's faults.
     cdef int run(self, Exchange exchange) except -1
+
+# The call that the calling thread is in; None outside of one.
+cdef Exchange current_exchange()
+# Who is who: a pool thread that has been started, and one that ends.
+cdef int enlist(PoolThread thread) except -1
+cdef int discharge(PoolThread thread) except -1
+# Where requests run in greenlets, a thread is many: `who()` tells them apart.
+cdef void identify_by(object who) noexcept
 
 # Forks of the application: an engine that starts was forked on purpose, and forgets them; a child that comes back out
 # of the application ends; a socket that a child may hold too is shut down before it is closed.

@@ -5,16 +5,18 @@ length that is known is said; an HTTP/1.1 peer gets chunks; an HTTP/1.0 peer rea
 """
 
 import os
+import threading
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 
 from pronghorn.engine.posix cimport MSG_MORE, MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
+from pronghorn.engine.scoreboard cimport name_request
 from pronghorn.wire.buffer cimport append, discard_front, release
 from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
 
@@ -47,6 +49,9 @@ cdef class Host:
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         raise NotImplementedError
 
+    cdef int watch_deadline(self, uint64_t at_ns) except -1:
+        raise NotImplementedError
+
 
 cdef class Handler:
     cdef int read_head(self, Host host, Connection connection, const uint8_t* data, uint32_t size) except? -9999:
@@ -57,6 +62,32 @@ cdef class Handler:
 
     cdef int run(self, Exchange exchange) except -1:
         raise NotImplementedError
+
+
+cdef dict pool_threads = {}     # of this process, by who runs: an application asks about its request by no other name
+cdef object identify = threading.get_ident
+
+
+cdef void identify_by(object who) noexcept:
+    global identify
+    identify = who
+
+
+cdef int enlist(PoolThread thread) except -1:
+    thread.ident = threading.get_ident()
+    thread.call.thread = threading.get_native_id()
+    pool_threads[identify()] = thread
+    return 0
+
+
+cdef int discharge(PoolThread thread) except -1:
+    pool_threads.pop(identify(), None)
+    return 0
+
+
+cdef Exchange current_exchange():
+    cdef PoolThread thread = pool_threads.get(identify())
+    return None if thread is None else thread.exchange
 
 
 cdef int forked = 0         # this process is a child that the application forked
@@ -104,6 +135,7 @@ cdef int flush_out(PoolThread thread, Connection connection) except -1:
             sent = send(connection.fd, thread.out.data + done, thread.out.size - done, flags)
             if sent >= 0:
                 done += <size_t>sent
+                connection.sent[0] += <uint64_t>sent
             elif errno == EAGAIN:
                 break
             elif errno != EINTR:
@@ -230,6 +262,8 @@ cdef class Exchange:
             sent = writev(connection.fd, parts, 2)
         if sent < 0 and errno == EAGAIN:
             sent = 0
+        if sent > 0:
+            connection.sent[0] += <uint64_t>sent
         if sent < 0:
             connection.broken = True
             out.size = 0
@@ -252,9 +286,9 @@ cdef class Exchange:
             self.warn("the file is longer than the Content-Length %s: the rest is cut", self.verdict.content_length)
             size = self.verdict.content_length - self.sent
         self.flush()
-        self.sent += size
         if not self.connection.broken:
             self.connection.put_file(fd, offset, <uint64_t>size)
+            self.sent += size
             self.connection.drain()
         return 0
 
@@ -322,6 +356,9 @@ cdef class Exchange:
         self.send_head(PyBytes_GET_SIZE(body))
         self.write_body(body)
         return self.end()
+
+    cdef str request_id(self):
+        return self.name or name_request(os.getpid(), self.connection.serial, self.number)
 
     cdef object warn(self, text, value):
         """Once a request, to the error log."""

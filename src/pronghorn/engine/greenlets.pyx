@@ -11,17 +11,21 @@ Only the worker class that asks for it imports this module: it needs gevent.
 """
 
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.errno cimport errno
+from libc.stdint cimport uint32_t, uint64_t
 
+from pronghorn.engine.baton cimport MAX_SEATS
 from pronghorn.engine.connection cimport QUEUED, Connection
-from pronghorn.engine.exchange cimport Exchange, PoolThread
+from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, identify_by
 from pronghorn.engine.linux cimport epoll_wait
 from pronghorn.engine.loop cimport BATCH, Engine
 from pronghorn.engine.pool cimport WAIT_SLICE_MS
-from pronghorn.engine.sockets cimport INCOMING
+from pronghorn.engine.scoreboard cimport Call
+from pronghorn.engine.sockets cimport INCOMING_BODY
 
 from gevent import Greenlet, get_hub
 from gevent.socket import wait_write
+from greenlet import getcurrent
 
 from pronghorn.engine.chunks import keep_chunks
 from pronghorn.errors import RequestTimeout
@@ -45,20 +49,24 @@ cdef class GreenletEngine(Engine):
     cdef object leader              # the loop's greenlet
     cdef bint parked                # it waits in the hub
     cdef list free                  # seats that no request uses
+    cdef Call unseen                # what the scoreboard has no room to show
 
     def __init__(self, handler, listeners, options, **more):
         Engine.__init__(self, handler, listeners, options, **more)
-        self.limit = options.worker_connections
+        self.limit = self.allowed = options.worker_connections
         self.free = []
 
     # The loop
 
     cdef int _start_leader(self) except -1:
+        cdef PoolThread thread = PoolThread(0, INCOMING_BODY)
+        thread.call = &self.slot.calls[0]
         keep_chunks()
+        identify_by(getcurrent)
         self.hub = get_hub()
         self.readable = self.hub.loop.io(self.epoll, READABLE)
         self.timer = self.hub.loop.timer(0)
-        self.leader = Greenlet.spawn(self._lead_until_the_end, PoolThread(0, INCOMING))
+        self.leader = Greenlet.spawn(self._lead_until_the_end, thread)
         return 0
 
     def _lead_until_the_end(self, PoolThread thread):
@@ -69,7 +77,8 @@ cdef class GreenletEngine(Engine):
             self.timer.close()
 
     cdef int _gather(self, bint likely) except? -9999:
-        """Lets the greenlets run until there are events; how many there are."""
+        """Lets the greenlets run until there are events (loop.pxd)."""
+        cdef int count
         if not self.returned:
             self._wait_ms()
             self._set_timer()
@@ -81,7 +90,8 @@ cdef class GreenletEngine(Engine):
             finally:
                 self.waiting = self.parked = False
         self._clock()
-        return epoll_wait(self.epoll, self.batch, BATCH, 0)
+        count = epoll_wait(self.epoll, self.batch, BATCH, 0)
+        return count if count >= 0 else -errno
 
     cdef int _set_timer(self) except -1:
         """A timer that goes off too early costs a turn, and setting it anew for every turn costs more than that."""
@@ -111,9 +121,8 @@ cdef class GreenletEngine(Engine):
     cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1:
         return 0
 
-    cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
+    cdef int _begin(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
         """Gives a complete request to a greenlet, or queues it: then there are as many as there may be."""
-        connection.exchange = exchange
         if not self.free and <int>len(self.threads) >= self.limit:
             return self._enqueue(thread, exchange, self.queue)
         exchange.queued_ns = self.now
@@ -127,8 +136,9 @@ cdef class GreenletEngine(Engine):
         else:
             seat = PoolThread(len(self.threads) + 1, NO_INPUT)
             seat.lost = True
-            seat.ident = 0          # of no thread: nothing is ever raised in one
+            seat.call = &self.slot.calls[seat.seat] if seat.seat < MAX_SEATS else &self.unseen
             self.threads.append(seat)
+            self.row.threads = <uint32_t>min(seat.seat + 1, MAX_SEATS)
         seat.thread = Greenlet(self._run_request, seat, exchange)
         seat.thread.start()
         return 0
@@ -136,16 +146,16 @@ cdef class GreenletEngine(Engine):
     def _run_request(self, PoolThread seat, Exchange exchange):
         """A greenlet's life: one request. Its locals and its context are gone with it."""
         cdef Connection connection = exchange.connection
+        enlist(seat)
         try:
             if connection.state == QUEUED:
                 self._call(seat, connection, exchange)
                 if not exchange.abandoned:
                     self._settle(seat, connection, True)
         except BaseException:
-            self.log.critical("The event loop failed; it goes on with the next event", exc_info=True)
-            seat.connection = None
-            seat.out.size = 0
+            self._recover(seat)
         finally:
+            discharge(seat)
             seat.thread = None
             self.free.append(seat)
             self._take_queued()

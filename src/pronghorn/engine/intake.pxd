@@ -18,6 +18,7 @@ cdef class Intake(Pool):
     # It has received what may be whole requests, and may go on.
     cdef int _resume(self, PoolThread thread, Connection connection) except -1
 
+    cdef size_t _room(self, Connection connection) noexcept
     cdef int _read_head(self, Connection connection, const uint8_t* data, uint32_t size) except? -9999
     cdef int _take_body(self, Exchange exchange, const uint8_t* data, uint32_t size, uint32_t* used) except? -9999
     cdef void _keep(self, Connection connection, const uint8_t* data, uint32_t at, uint32_t size) noexcept

@@ -21,6 +21,7 @@ cdef class Engine(Intake):
     cdef uint64_t batch_ns          # when it came
     cdef list held                  # connections whose responses wait for the end of the batch
     cdef uint64_t held_ns           # since when
+    cdef list attached              # descriptors of connected sockets that are to be served
     cdef list returned              # connections given back with bytes that wait to be read as requests
     cdef bint waiting               # the leader is, or is about to be, inside a wait that may block
     cdef uint64_t wakes_ns          # and this is when it will look at the clock again
@@ -31,8 +32,9 @@ cdef class Engine(Intake):
     cdef void _wake(self) noexcept
     # What is due by the clock, and the next batch of events.
     cdef int _turn(self, PoolThread thread) except -1
-    # Waits for events, at most until the next deadline; how many there are in `batch`.
+    # Waits for events, at most until the next deadline: how many there are in `batch`, or the negative of an errno.
     cdef int _gather(self, bint likely) except? -9999
+    cdef int _welcome_attached(self, PoolThread thread, int fd) except -1
     cdef int _clock(self) except -1
     cdef int _wait_ms(self) except -1
     cdef int _dispatch(self, PoolThread thread, uint64_t data, uint32_t events) except -1

@@ -14,11 +14,13 @@ itself).
 """
 
 import logging
+import os
 import threading
 import time
 
-from libc.errno cimport errno
-from libc.stdint cimport uint32_t, uint64_t
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from pronghorn.engine.baton cimport baton_dismiss, baton_stop
 from pronghorn.engine.connection cimport (
@@ -52,7 +54,15 @@ from pronghorn.engine.linux cimport (
     eventfd_write,
 )
 from pronghorn.engine.intake cimport Intake
-from pronghorn.engine.posix cimport CLOCK_REALTIME, clock_ns, close, monotonic_ns
+from pronghorn.engine.posix cimport (
+    AF_INET,
+    CLOCK_REALTIME,
+    clock_ns,
+    close,
+    monotonic_ns,
+    sockaddr_in,
+    sockaddr_storage,
+)
 from pronghorn.engine.sockets cimport LISTENER, MILLISECOND, SECOND, WAKE
 from pronghorn.wire.faults cimport LATE_REQUEST
 from pronghorn.wire.response cimport render_date
@@ -68,18 +78,24 @@ cdef class Engine(Intake):
 
     `handler` answers the requests; `listeners` are bound, listening, non-blocking sockets, which the engine owns from
     now on; `options` is an EngineOptions; `access` a Recorder or None; `slot` this worker's row of the scoreboard or
-    None; after `recycle_after` requests `wants_recycling` becomes true (0: never).
+    None; after `recycle_after` requests `wants_recycling` becomes true (0: never). While the scoreboard says that the
+    fleet wants no new clients, requests for `ready_path` are answered 503.
     """
 
     def __cinit__(self, *args, **kwargs):
         self.wake_fd = -1
 
-    def __init__(self, Handler handler, listeners, options, *, access=None, slot=None, log=None, recycle_after=0):
+    def __init__(
+        self, Handler handler, listeners, options, *,
+        access=None, slot=None, log=None, recycle_after=0, ready_path=None,
+    ):
         Intake.__init__(self, listeners, slot, options, access, recycle_after)
         self.handler = handler
         self.log = log or logging.getLogger("pronghorn.error")
         self._state = "new"
         self.stopped = threading.Event()
+        self.ready_path = None if ready_path is None else ready_path.partition("?")[0]
+        self.attached = []
         self.returned = []
         self.held = []
         self._take_options(options)
@@ -143,14 +159,55 @@ cdef class Engine(Intake):
         cdef uint64_t value
         eventfd_read(self.state_fd, &value)
 
-    def start(self):
-        """Starts the loop on threads of its own. Raises OSError when the system refuses a thread."""
+    @property
+    def requests_running(self):
+        """How many accepted requests have no whole response yet."""
+        return len(self.running())
+
+    def running(self):
+        """The accepted requests that have no whole response yet, in words: what a stop would cut off."""
+        cdef PoolThread thread
+        cdef Exchange exchange
+        cdef Connection connection
+        cdef int fd
+        cdef uint64_t now = monotonic_ns()
+        found = []
+        for thread in self.threads:
+            exchange = thread.exchange
+            if exchange is not None and not exchange.abandoned:
+                found.append(f"{describe(exchange)} {(now - exchange.called_ns) / 1e9:.1f} s")
+        found += [f"{describe(exchange)} waiting for a thread" for exchange in (*self.queue, *self.lane)]
+        for fd in range(self.table_size):
+            if self.table[fd] != NULL and (<Connection>self.table[fd]).state == SENDING:
+                connection = <Connection>self.table[fd]
+                found.append(f"{connection.outbox_size} unsent bytes for {connection.address or 'a unix socket'}")
+        return found
+
+    def start(self, *, bint accepting=True):
+        """Starts the loop on threads of its own, and to accept unless `accepting` is false.
+
+        Raises OSError when the system refuses a thread.
+        """
         forget_forks()
         render_date(<long>time.time())
         self.now = monotonic_ns()
-        self._set_accepting(True)
+        self._set_accepting(accepting)
+        try:
+            self._start_leader()
+        except (MemoryError, RuntimeError) as error:
+            raise OSError(f"the system refuses the engine a thread: {error or 'no memory'}") from error
         self._change("running")
-        self._start_leader()
+
+    def accept(self):
+        """Begins to accept, after a start without."""
+        self.resume_ns = 1
+        self._wake()
+
+    def attach(self, sock):
+        """Serves a connected socket as if it had been accepted from this machine at the first listener."""
+        sock.setblocking(False)
+        self.attached.append(sock.detach())
+        self._wake()
 
     def drain(self):
         """Accepts what waits in the accept queue, then no more; finishes what was accepted; stops."""
@@ -183,6 +240,10 @@ cdef class Engine(Intake):
                 self._dispatch(thread, event.data.u64, event.events)
                 if thread.lost:
                     return 0
+            while self.attached:
+                self._welcome_attached(thread, self.attached.pop())
+                if thread.lost:
+                    return 0
             while self.returned:
                 self._resume(thread, <Connection>self.returned.pop())
                 if thread.lost:
@@ -206,7 +267,7 @@ cdef class Engine(Intake):
         if self.unflushed_ns and self.now >= self.unflushed_ns + FLUSH_LOG:
             self.recorder.flush()
             self.unflushed_ns = 0
-        if self.timeout_ns and self.now >= self.overdue_check_ns:
+        if self.now >= self.overdue_check_ns:
             self._check_overdue(thread)
         if self.stopping or self.draining:
             self._wind_down(thread)
@@ -216,35 +277,57 @@ cdef class Engine(Intake):
             self._set_accepting(True)
         self.batch_at = self.batch_size = 0
         count = self._gather(likely)
+        if count < 0 and count != -EINTR:
+            # Only an application that closes descriptors that are not its own gets here. The next call would fail too.
+            self.log.critical("The descriptor of the event loop is gone: %s. This worker ends", os.strerror(-count))
+            self.stopping = True
         self.batch_ns = self.now
         self.batch_size = count if count > 0 else 0
         return 0
 
     cdef int _gather(self, bint likely) except? -9999:
-        """Waits for the next batch of events; how many there are. Not if a connection or a request can go on at once.
+        """Waits for the next batch of events (loop.pxd); not if something can go on at once.
 
         First without waiting and with the GIL, if the last batch makes more events `likely`: releasing it around a call
         that returns at once costs more than the call.
         """
-        cdef int count = 0, timeout
+        cdef int count = 0, error = 0, timeout
         if likely or self.returned or self._has_runnable():
             count = epoll_wait(self.epoll, self.batch, BATCH, 0)
+            error = errno
         if count == 0 and not self.returned and not self._has_runnable():
             timeout = self._wait_ms()
             self.waiting = True
             with nogil:
                 count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
+            error = errno
             self.waiting = False
             self._clock()
-        return count
+        return count if count >= 0 else -error
+
+    cdef int _welcome_attached(self, PoolThread thread, int fd) except -1:
+        cdef sockaddr_storage address
+        cdef uint8_t* octets = <uint8_t*>&(<sockaddr_in*>&address).sin_addr
+        memset(&address, 0, sizeof(address))
+        address.ss_family = AF_INET
+        octets[0] = 127
+        octets[3] = 1
+        return self._welcome(thread, fd, &address, self.listener_fds[0])
 
     cdef int _clock(self) except -1:
         self.now = monotonic_ns()
         render_date(<long>(clock_ns(CLOCK_REALTIME) // SECOND))
-        if self.row != NULL:
-            self.row.heartbeat_ns = self.now
-            self.row.requests = self.requests
-            self.row.handovers = self.baton.handovers
+        self.row.loop_ns = self.now
+        self.row.requests = self.requests
+        self.row.handovers = self.baton.handovers
+        self.row.queued = self.queued
+        self.row.active = <uint32_t>self.active
+        return 0
+
+    cdef int watch_deadline(self, uint64_t at_ns) except -1:
+        self.overdue_check_ns = min(self.overdue_check_ns, at_ns)
+        if self.waiting and at_ns < self.wakes_ns:
+            self._wake()
         return 0
 
     cdef int _wait_ms(self) except -1:
@@ -258,6 +341,8 @@ cdef class Engine(Intake):
             wakes = min(wakes, self.resume_ns)
         if self.unflushed_ns:
             wakes = min(wakes, self.unflushed_ns + FLUSH_LOG)
+        if self.active:
+            wakes = min(wakes, self.overdue_check_ns)
         if self.queue:
             wakes = min(wakes, (<Exchange>self.queue[0]).queued_ns + self.queue_ns)
         if self.lane:
@@ -357,7 +442,7 @@ cdef class Engine(Intake):
     cdef int _wait_for_request(self, Connection connection, uint64_t now) except -1:
         """A connection with nothing to send and nothing received."""
         self._set_interest(connection, EPOLLIN)
-        arm(connection, IDLE, self.queues, now)
+        arm(connection, LINGER if self.draining else IDLE, self.queues, now)
         return 0
 
     cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1:
@@ -391,10 +476,6 @@ cdef class Engine(Intake):
         else:
             if connection.received.size == 0:
                 self._wait_for_request(connection, now)
-                if self.draining and connection.served:
-                    connection.lingering = True
-                    self._part_from(connection)
-                    return 0
             else:
                 self._set_interest(connection, EPOLLIN)
                 if connection.armed != HEAD:
@@ -457,27 +538,32 @@ cdef class Engine(Intake):
         """Draining or stopping: what is left to do before the loop can end."""
         cdef int fd
         if self.draining and not self.drain_seen and not self.stopping:
-            self.drain_seen = True
-            self._change("draining")
+            if self._state != "draining":
+                self._change("draining")
             if self.accepting or self.resume_ns:
                 self._empty_queues(thread)
                 if thread.lost:
-                    self.drain_seen = False
                     return 0
-            self._close_listeners()
+            # Without descriptors what waits in the accept queue is accepted as others go.
+            if not self.row.starved or self.connections == 0:
+                self.drain_seen = True
+                self._close_listeners()
             for fd in range(self.table_size):
                 if self.table[fd] != NULL:
                     self._drain_connection(<Connection>self.table[fd])
-        if self.stopping or (self.connections == 0 and self.active == 0):
+        if self.stopping or (self.connections == 0 and not self._awaits_calls()):
             self._end()
         return 0
 
     cdef int _drain_connection(self, Connection connection) except -1:
-        """An idle connection is closed; one that has just come has a moment to say what it wants."""
-        if connection.state != READING or connection.received.size:
+        """An idle connection is closed. One that has just come, or was just answered, may be about to say something:
+        it has a moment to do so, and is answered with `Connection: close`."""
+        if connection.state != READING or connection.received.size or connection.armed == LINGER:
             return 0
-        if connection.served:
-            connection.lingering = True     # its next request may be on the way: not a reset, please
+        if connection.armed == IDLE and (
+            self.now + self.queues[IDLE].duration_ns > connection.deadline_ns + self.queues[LINGER].duration_ns
+        ):
+            connection.lingering = True
             self._part_from(connection)
         else:
             arm(connection, LINGER, self.queues, self.now)
@@ -499,3 +585,8 @@ cdef class Engine(Intake):
         self._change("stopped")
         self.stopped.set()
         return 0
+
+
+cdef str describe(Exchange exchange):
+    """Without the query: it may hold what is nobody else's business."""
+    return f"{exchange.method} {exchange.target.partition('?')[0]}"

@@ -18,6 +18,7 @@ cdef class Pool(Sockets):
     cdef Baton* baton
     cdef list threads
     cdef int limit                  # threads that may be inside the application
+    cdef int allowed                # and as many as may be now: fewer while the system refuses threads
     cdef int active                 # threads that are
     cdef uint64_t spare_again_ns    # when to try again after the system refused a thread
     cdef Routes routes
@@ -34,8 +35,11 @@ cdef class Pool(Sockets):
     cdef readonly bint wants_recycling
     cdef readonly str recycling_reason
     cdef int state_fd
-    cdef uint64_t timeout_ns        # a request's deadline; 0: none
-    cdef uint64_t overdue_check_ns  # when calls are next held against it
+    cdef object ready_path          # the path that is answered 503 while the fleet wants no new clients, or None
+    cdef uint64_t failed_ns         # when the loop last failed
+    # Deadlines of requests
+    cdef uint64_t timeout_ns        # as it is set; 0: none
+    cdef uint64_t overdue_check_ns  # when calls are next held against theirs
 
     # Runs the loop until the baton is lost or the loop has ended.
     cdef int _lead(self, PoolThread thread) except -1
@@ -45,7 +49,10 @@ cdef class Pool(Sockets):
     # Sends the responses that wait for the end of the batch.
     cdef int _flush_held(self) except -1
 
+    # The loop has failed on this thread.
+    cdef int _recover(self, PoolThread thread) except -1
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1
+    cdef int _begin(self, PoolThread thread, Connection connection, Exchange exchange) except -1
     cdef int _take_over(self, PoolThread thread) except -1
     cdef int _part(self, PoolThread thread) except -1
     cdef int _start_leader(self) except -1
@@ -59,13 +66,17 @@ cdef class Pool(Sockets):
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1
     cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1
     cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1
+    cdef int _say_unready(self, PoolThread thread, Exchange exchange) except -1
     cdef bint _has_runnable(self) noexcept
     cdef int _run_queued(self, PoolThread thread) except -1
     cdef int _work_on(self, PoolThread thread) except -1
     cdef int _wait_writable(self, int fd) except -1
     cdef int _check_overdue(self, PoolThread thread) except -1
-    cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1
     cdef object _frame_of(self, PoolThread late)
     cdef int _interrupt(self, PoolThread late, Exchange exchange) except -1
+    cdef int _give_up_thread(self, PoolThread late) except -1
+    cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1
+    # A call is inside the application that may still come to its end.
+    cdef bint _awaits_calls(self) noexcept
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1
     cdef int _ask_to_recycle(self, str reason) except -1

@@ -3,11 +3,12 @@
 import collections
 import sys
 import threading
+import time
 import traceback
 
 from cpython.object cimport PyObject
 from libc.errno cimport errno
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from pronghorn.engine.baton cimport (
@@ -27,7 +28,7 @@ from pronghorn.engine.baton cimport (
     baton_watch,
 )
 from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, Connection, disarm
-from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_out, stop_if_forked
+from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, flush_out, stop_if_forked
 from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
@@ -41,7 +42,8 @@ from pronghorn.engine.posix cimport (
     pollfd,
 )
 from pronghorn.engine.routes cimport blocks, computes, learn_quick, learn_slow, route_of
-from pronghorn.engine.sockets cimport INCOMING, MILLISECOND, SECOND
+from pronghorn.engine.scoreboard cimport READY, STUCK, end_call, publish_call
+from pronghorn.engine.sockets cimport INCOMING_BODY, MILLISECOND, SECOND
 from pronghorn.wire.buffer cimport release
 
 from pronghorn.errors import RequestTimeout
@@ -56,7 +58,9 @@ cdef enum:
     PROMPT = 800 * 1000             # the GIL came sooner than any switch interval: its holder did not hold it
     QUICK = 1 * MILLISECOND         # a call this short need not have lost the baton
     LONG = 2 * MILLISECOND          # a call this long makes its neighbours wait
-    STUCK_AFTER = 5                 # seconds a thread has to come back after RequestTimeout was raised in it
+
+cdef uint64_t NEVER = ~<uint64_t>0
+cdef uint64_t STUCK_AFTER = 5 * <uint64_t>SECOND    # a thread has to come back after RequestTimeout was raised in it
 
 
 cdef class Pool(Sockets):
@@ -68,7 +72,7 @@ cdef class Pool(Sockets):
         self.threads = []
         self.queue = collections.deque()
         self.lane = collections.deque()
-        self.limit = min(options.threads, MAX_SEATS - 1)
+        self.limit = self.allowed = min(options.threads, MAX_SEATS - 1)
         self.queue_limit = options.queue_limit
         self.queue_ns = <uint64_t>(options.queue_timeout * SECOND)
         self.timeout_ns = <uint64_t>(options.timeout * SECOND)
@@ -100,14 +104,15 @@ cdef class Pool(Sockets):
         raise NotImplementedError
 
     cdef int _start_leader(self) except -1:
-        """Starts whoever leads the loop first, and who watches it."""
+        """Starts whoever leads the loop first, and who watches it. Errors as with `_start_thread`."""
         if baton_watch(self.baton) < 0:
-            raise OSError(errno, "cannot start the watchdog thread")
+            raise RuntimeError("no thread for the watchdog")
         return self._start_thread()
 
     cdef int _start_thread(self) except -1:
-        """One more thread for the pool. Raises RuntimeError when the system refuses it."""
-        cdef PoolThread thread = PoolThread(len(self.threads), INCOMING)
+        """One more thread for the pool. Raises RuntimeError or MemoryError when the system refuses it."""
+        cdef PoolThread thread = PoolThread(len(self.threads), INCOMING_BODY)
+        thread.call = &self.slot.calls[thread.seat]
         thread.thread = threading.Thread(
             target=self._thread_main, args=(thread,), name=f"pronghorn-{thread.seat}", daemon=True
         )
@@ -117,12 +122,14 @@ cdef class Pool(Sockets):
         except RuntimeError:
             self.threads.pop()
             raise
+        self.row.threads = <uint32_t>len(self.threads)
+        self.allowed = self.limit
         return 0
 
     def _thread_main(self, PoolThread thread):
         """A pool thread's life: lead when woken, park, leave when there is nothing to lead any more."""
         cdef int reason = WOKEN_TO_LEAD
-        thread.ident = threading.get_ident()
+        enlist(thread)
         if thread.seat == 0:
             baton_lead(self.baton, 0)
         else:
@@ -134,14 +141,30 @@ cdef class Pool(Sockets):
                 try:
                     self._lead(thread)
                 except BaseException:
-                    # The loop's own fault. The batch is behind it already, so going on does not repeat what failed.
-                    self.log.critical("The event loop failed; it goes on with the next event", exc_info=True)
-                    thread.connection = None
-                    thread.out.size = 0
+                    self._recover(thread)
             if self.finished:
                 break
             with nogil:
                 reason = baton_park(self.baton, thread.seat)
+        discharge(thread)
+
+    cdef int _recover(self, PoolThread thread) except -1:
+        """The loop's own fault, or no memory for what it was about to do: called while the exception is handled.
+
+        The batch is behind it already, and the connection at which it failed is closed, so that going on does not
+        repeat what failed. Where it fails all the time the pause keeps it from spinning.
+        """
+        cdef Connection connection = thread.connection
+        cdef uint64_t now = monotonic_ns()
+        thread.connection = None
+        thread.out.size = 0
+        self.log.critical("The event loop failed; it goes on with the next event", exc_info=True)
+        if connection is not None and connection.state != RUNNING and connection.state != QUEUED:
+            self._drop(connection)
+        if now - self.failed_ns < SECOND:
+            time.sleep(0.1)
+        self.failed_ns = now
+        return 0
 
     cdef int _take_over(self, PoolThread thread) except -1:
         """The first thing a new leader does."""
@@ -161,18 +184,25 @@ cdef class Pool(Sockets):
         return self._flush_held()
 
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
-        """Runs a complete request on this thread now, or queues it.
+        """A complete request."""
+        connection.exchange = exchange
+        exchange.route = -1
+        if self.ready_path is not None and self.slot.board.board.unready and exchange.path == self.ready_path:
+            return self._say_unready(thread, exchange)
+        return self._begin(thread, connection, exchange)
+
+    cdef int _begin(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
+        """Runs a request on this thread now, or queues it.
 
         A route that is known to compute waits in the lane until everything else that is ready has been served: its
         neighbours then wait for one such call at most, however many there are.
         """
-        connection.exchange = exchange
-        exchange.route = -1
         if self.routes.scored:
             exchange.route = route_of(exchange.method, exchange.path)
             if computes(&self.routes, exchange.route):
                 return self._enqueue(thread, exchange, self.lane)
-        if self.active >= self.limit or (self.queued and self.queue):
+        self._spare()
+        if self.active >= self.allowed or (self.queued and self.queue):
             return self._enqueue(thread, exchange, self.queue)
         if exchange.route >= 0 and blocks(&self.routes, exchange.route):
             self._part(thread)
@@ -183,23 +213,27 @@ cdef class Pool(Sockets):
         if thread.lost:
             return 0
         self._flush_held()
-        self._spare()
         if baton_pass(self.baton, 0):
             thread.lost = True
         return 0
 
     cdef int _spare(self) except -1:
-        """A call that blocks needs somebody to give the baton to."""
+        """A call that blocks needs somebody to give the baton to: one thread more than there will be calls."""
         if len(self.threads) >= self.active + 2 or len(self.threads) > self.limit or self.finished:
             return 0
         if self.now < self.spare_again_ns:
             return 0
         try:
             self._start_thread()
-        except RuntimeError:
-            # At a limit of the system (pids of a container). With fewer threads the server is slower, not broken.
+        except (MemoryError, RuntimeError) as error:
+            # At a limit of the system (pids or memory of a container). With fewer threads the server is slower, not
+            # broken: somebody must be left to lead.
             self.spare_again_ns = self.now + SECOND
-            self.log.error("Cannot start a thread beside the %d that run; trying again later", len(self.threads))
+            self.allowed = max(1, <int>len(self.threads) - 1)
+            self.log.error(
+                "Cannot start a thread beside the %d that run (%s); trying again later",
+                len(self.threads), error or "no memory",
+            )
         return 0
 
     cdef int _call(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
@@ -212,10 +246,14 @@ cdef class Pool(Sockets):
         thread.connection = connection
         thread.exchange = exchange
         self.active += 1
-        if self.active >= len(self.threads):
-            self._spare()
         exchange.called_ns = monotonic_ns() if parted or self.timing or self.routes.scored else self.now
         exchange.progress_ns = exchange.called_ns
+        exchange.timeout_ns = self.timeout_ns
+        exchange.number = connection.served + 1
+        publish_call(
+            thread.call, exchange.called_ns, connection.serial, exchange.number,
+            exchange.method, connection.address, exchange.path, exchange.name,
+        )
         try:
             if not parted:
                 thread.ticket = baton_enter(baton)
@@ -231,6 +269,7 @@ cdef class Pool(Sockets):
                 thread.lost = True
             thread.ticket = 0
             thread.exchange = None
+            end_call(thread.call)
             self.active -= 1
             if thread.lost or self.timing or self.routes.scored:
                 self._learn(thread, exchange, parted)
@@ -270,6 +309,8 @@ cdef class Pool(Sockets):
         if self.recorder is not None:
             self._record(connection, exchange)
         if exchange.body is not None:
+            if exchange.body.file is not None:
+                flush_out(exchange.thread, connection)      # freeing a large file takes milliseconds
             exchange.body.dispose()
         if not exchange.keep_alive:
             connection.closing = True
@@ -325,8 +366,8 @@ cdef class Pool(Sockets):
         if self.queued >= self.queue_limit:
             return self._turn_away(thread, exchange)
         exchange.queued_ns = self.now
-        exchange.connection.state = QUEUED
         queue.append(exchange)
+        exchange.connection.state = QUEUED
         self.queued += 1
         return 0
 
@@ -337,9 +378,16 @@ cdef class Pool(Sockets):
         exchange.answer("503 Service Unavailable", "The server is busy. Try again shortly.", [("Retry-After", "1")])
         return self._finish(exchange.connection, exchange)
 
+    cdef int _say_unready(self, PoolThread thread, Exchange exchange) except -1:
+        """The readiness check of a fleet that is about to leave: load balancers send their next clients elsewhere."""
+        exchange.thread = thread
+        thread.connection = exchange.connection
+        exchange.answer("503 Service Unavailable", "The server is about to stop.", [])
+        return self._finish(exchange.connection, exchange)
+
     cdef bint _has_runnable(self) noexcept:
         """A queued request may run now."""
-        return self.queued > 0 and self.active < self.limit and (
+        return self.queued > 0 and self.active < self.allowed and (
             len(self.queue) > 0 or (len(self.lane) > 0 and load_int(&self.baton.computing) <= 0)
         )
 
@@ -347,7 +395,11 @@ cdef class Pool(Sockets):
         """Runs the next request that waits; only if `_has_runnable`."""
         cdef Exchange exchange
         cdef Connection connection
-        cdef bint computing = not self.queue
+        cdef bint computing
+        self._spare()
+        if not self._has_runnable():
+            return 0
+        computing = not self.queue
         exchange = <Exchange>(self.lane.popleft() if computing else self.queue.popleft())
         self.queued -= 1
         connection = exchange.connection
@@ -412,19 +464,31 @@ cdef class Pool(Sockets):
     # Deadlines of requests
 
     cdef int _check_overdue(self, PoolThread thread) except -1:
-        """Once a second: which calls are past their deadline?"""
+        """Which calls are past their deadline? Says as well when to look again."""
         cdef PoolThread late
         cdef Exchange exchange
-        self.overdue_check_ns = self.now + SECOND
+        # A call that begins from now on cannot be late before that; one that chooses its own deadline says so
+        # (`watch_deadline`), perhaps while we log.
+        cdef uint64_t due, wanted = self.now + self.timeout_ns if self.timeout_ns else NEVER
+        self.overdue_check_ns = NEVER
         for late in self.threads:
             exchange = late.exchange
-            if late is thread or exchange is None or exchange.leaving:
+            if exchange is None or exchange.leaving:
                 continue
             if exchange.abandoned:
-                if not self.wants_recycling and self.now > late.overdue_ns + <uint64_t>STUCK_AFTER * SECOND:
-                    self._ask_to_recycle("a request that is past its deadline holds a thread for good")
-            elif self.now > exchange.progress_ns + self.timeout_ns:
-                self._call_overdue(thread, late, exchange)
+                due = late.overdue_ns + STUCK_AFTER
+                if self.now >= due:
+                    self._give_up_thread(late)
+                    continue
+            elif exchange.timeout_ns == 0:
+                continue
+            else:
+                due = exchange.progress_ns + exchange.timeout_ns
+                if self.now >= due:
+                    self._call_overdue(thread, late, exchange)
+                    due = self.now + (STUCK_AFTER if exchange.abandoned else exchange.timeout_ns)
+            wanted = min(wanted, due)
+        self.overdue_check_ns = min(self.overdue_check_ns, wanted)
         return 0
 
     cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1:
@@ -437,6 +501,8 @@ cdef class Pool(Sockets):
         frame = self._frame_of(late)
         if late.exchange is not exchange or exchange.leaving:
             return 0
+        places = places_of(frame)
+        outcome = "it has been answered already"
         self._interrupt(late, exchange)
         late.overdue_ns = self.now
         flush_out(late, connection)         # what it said before, for other requests of this connection
@@ -447,15 +513,21 @@ cdef class Pool(Sockets):
             late.connection = None
             connection.exchange = None
             if exchange.head_sent:
+                outcome = "its response is cut"
                 exchange.cut()
                 connection.broken = True
             else:
+                outcome = "it is answered 504"
                 self._answer(thread, connection, "504 Gateway Timeout", "The application did not answer in time.")
             self._settle(thread, connection, False)
-        stack = "".join(traceback.format_stack(frame)) if frame is not None else "  (it has no Python stack)\n"
+        stack = "".join(traceback.StackSummary.from_list(places).format()) or "  (it has no Python stack)"
         self.log.error(
-            "%s %s has been silent for more than %s s (setting `timeout`); it is in\n%s",
-            exchange.method, exchange.target, self.timeout_ns / 1e9, stack.rstrip(),
+            "%s %s (request %s%s) runs for %.1f s and has been silent for more than %g s (setting `timeout`%s): %s, and "
+            "RequestTimeout is raised in its thread, which is in\n%s",
+            exchange.method, exchange.target, exchange.request_id(),
+            f", client {connection.address}" if connection.address else "",
+            (self.now - exchange.called_ns) / 1e9, exchange.timeout_ns / 1e9,
+            "" if exchange.timeout_ns == self.timeout_ns else ", changed by the application", outcome, stack.rstrip(),
         )
         return 0
 
@@ -468,6 +540,26 @@ cdef class Pool(Sockets):
         exchange.interrupted = True
         PyThreadState_SetAsyncExc(<unsigned long>late.ident, <PyObject*>RequestTimeout)
         return 0
+
+    cdef int _give_up_thread(self, PoolThread late) except -1:
+        """RequestTimeout did not bring it back: it will hold the thread, and perhaps locks, for as long as it likes."""
+        cdef Exchange exchange = late.exchange
+        if self.row.state == READY:
+            self.row.state = STUCK
+        if not self.wants_recycling:
+            self._ask_to_recycle(
+                f"{exchange.method} {exchange.target} is past its deadline and holds a thread for good"
+            )
+        return 0
+
+    cdef bint _awaits_calls(self) noexcept:
+        cdef PoolThread thread
+        for thread in self.threads:
+            if thread.exchange is not None and not (
+                thread.exchange.abandoned and self.now >= thread.overdue_ns + STUCK_AFTER
+            ):
+                return True
+        return False
 
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1:
         """An abandoned call has come back after all."""
@@ -482,3 +574,13 @@ cdef class Pool(Sockets):
         self.recycling_reason = reason
         eventfd_write(self.state_fd, 1)
         return 0
+
+
+cdef list places_of(frame):
+    """Where a thread is, outermost first; read at once, as the thread may run on as soon as it can."""
+    places = []
+    while frame is not None:
+        places.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, None))
+        frame = frame.f_back
+    places.reverse()
+    return places

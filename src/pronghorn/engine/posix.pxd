@@ -61,6 +61,10 @@ cdef extern from "poll.h" nogil:
     int poll(pollfd* fds, unsigned long count, int timeout_ms)
     const short POLLIN, POLLOUT, POLLERR, POLLHUP
 
+cdef extern from "fcntl.h" nogil:
+    int open_file "open"(const char* path, int flags)
+    const int O_RDONLY, O_CLOEXEC
+
 cdef extern from "unistd.h" nogil:
     int close(int fd)
     int dup(int fd)

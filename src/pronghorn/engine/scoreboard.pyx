@@ -1,17 +1,38 @@
 """What every worker is doing, in memory that the arbiter and all workers share.
 
-The arbiter makes the board before it forks; each worker writes its own row without a lock, everybody reads all rows. A
-row is a few naturally aligned integers, so a reader sees each value whole, if perhaps a moment old.
+The arbiter makes the board before it forks; each worker writes its own row without a lock, everybody reads all rows. The
+calls in flight are written before the application is called: a worker that hangs with the interpreter lock, or that has
+crashed, still shows what it was doing.
 """
 
 import mmap
+from urllib.parse import quote
 
+cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
-from libc.string cimport memset
+from cpython.unicode cimport PyUnicode_DecodeLatin1, PyUnicode_GET_LENGTH
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
-from pronghorn.engine.posix cimport monotonic_ns
+from pronghorn.engine.posix cimport load_u64, monotonic_ns
 
-FREE, BOOTING, READY, DRAINING = range(4)
+cdef extern from "Python.h":
+    void* PyUnicode_DATA(object text)
+
+cdef extern from * nogil:
+    """
+    /* Plain stores that no compiler moves across the sequence; on x86-64 they cost nothing beside the stores. */
+    #define ph_begin(call) do { __atomic_store_n(&(call)->sequence, (call)->sequence + 1, __ATOMIC_RELAXED); \\
+                                __atomic_thread_fence(__ATOMIC_RELEASE); } while (0)
+    #define ph_finish(call) __atomic_store_n(&(call)->sequence, (call)->sequence + 1, __ATOMIC_RELEASE)
+    #define ph_reread(p) (__atomic_thread_fence(__ATOMIC_ACQUIRE), __atomic_load_n((p), __ATOMIC_RELAXED))
+    """
+    void begin_write "ph_begin"(Call* call)
+    void finish_write "ph_finish"(Call* call)
+    uint64_t load_behind "ph_reread"(const uint64_t* place)
+
+cdef enum:
+    TRIES = 100         # a thread that was stopped or killed inside its few stores must not hold up a reader
 
 
 cdef class Scoreboard:
@@ -21,11 +42,23 @@ cdef class Scoreboard:
         cdef Py_buffer view
         if size < 1:
             raise ValueError(f"a scoreboard of {size} rows")
-        self.memory = mmap.mmap(-1, size * sizeof(Row))
+        # Room for the most threads that can be set: a reload may raise them. The kernel gives pages as they are used.
+        self.memory = mmap.mmap(-1, sizeof(Board) + size * (sizeof(Row) + MAX_SEATS * sizeof(Call)))
         self.size = size
         PyObject_GetBuffer(self.memory, &view, PyBUF_WRITABLE)
-        self.rows = <Row*>view.buf
+        self.board = <Board*>view.buf
+        self.rows = <Row*>(self.board + 1)
+        self.calls = <Call*>(self.rows + size)
         PyBuffer_Release(&view)     # the mapping stays: nothing else can close self.memory
+
+    @property
+    def serving(self):
+        """Whether the fleet wants new clients. False: every worker answers `ready_path` with 503, and serves on."""
+        return not self.board.unready
+
+    @serving.setter
+    def serving(self, bint serving):
+        self.board.unready = not serving
 
     def slot(self, int index):
         """Row `index`, for its worker to write and for others to read."""
@@ -34,6 +67,7 @@ cdef class Scoreboard:
         cdef Slot slot = Slot.__new__(Slot)
         slot.board = self
         slot.row = &self.rows[index]
+        slot.calls = &self.calls[<size_t>index * MAX_SEATS]
         slot.index = index
         return slot
 
@@ -47,15 +81,45 @@ cdef class Slot:
 
     def claim(self, int pid, int generation):
         """Empties the row and writes whose it is."""
-        memset(self.row, 0, sizeof(Row))
+        self.release()
         self.row.pid = pid
-        self.row.generation = generation
+        self.row.generation = <uint32_t>generation
         self.row.state = BOOTING
-        self.row.heartbeat_ns = monotonic_ns()
+        self.row.loop_ns = self.row.beat_ns = monotonic_ns()
 
     def release(self):
         """Gives the row back: its worker is gone."""
+        cdef uint32_t i
+        for i in range(min(self.row.threads, <uint32_t>MAX_SEATS)):
+            self.calls[i].started_ns = 0
+            if self.calls[i].sequence & 1:      # its thread died while it wrote
+                finish_write(&self.calls[i])
         memset(self.row, 0, sizeof(Row))
+
+    def beat(self):
+        """The worker's main thread says that it runs, and so that the interpreter lock can be had."""
+        self.row.beat_ns = monotonic_ns()
+
+    @property
+    def heartbeat(self):
+        """When the worker last showed life, in seconds of the monotonic clock.
+
+        Life is that the loop turns and that the main thread runs: the older of the two. A stopped process and a C call
+        that never gives the interpreter lock back silence both; a call that merely blocks or computes neither.
+        """
+        return min(self.row.loop_ns, self.row.beat_ns) / 1e9
+
+    def running(self):
+        """The requests inside the application, the oldest first."""
+        cdef Call call
+        cdef uint32_t i
+        cdef uint64_t now = monotonic_ns()
+        found = []
+        for i in range(min(self.row.threads, <uint32_t>MAX_SEATS)):
+            if read_call(&self.calls[i], &call):
+                found.append(running_request(&call, i, self.row.pid, now))
+        found.sort(key=age_of, reverse=True)
+        return found
 
     @property
     def pid(self):
@@ -75,23 +139,136 @@ cdef class Slot:
 
     @property
     def connections(self):
+        """Open connections."""
         return self.row.connections
 
     @property
     def requests(self):
+        """Requests answered."""
         return self.row.requests
 
     @property
-    def handovers(self):
-        return self.row.handovers
+    def received(self):
+        """Octets read from peers."""
+        return self.row.received
 
     @property
-    def heartbeat(self):
-        """When the worker's loop last turned, in seconds of the monotonic clock."""
-        return self.row.heartbeat_ns / 1e9
+    def sent(self):
+        """Octets written to peers."""
+        return self.row.sent
+
+    @property
+    def queued(self):
+        """Complete requests that waited for a thread when the loop last turned."""
+        return self.row.queued
+
+    @property
+    def active(self):
+        """Threads inside the application when the loop last turned."""
+        return self.row.active
+
+    @property
+    def threads(self):
+        """Threads started."""
+        return self.row.threads
+
+    @property
+    def handovers(self):
+        """How often the baton was passed."""
+        return self.row.handovers
 
     def __repr__(self):
         return (
             f"<Slot {self.index}: pid {self.row.pid} generation {self.row.generation} state {self.row.state} "
             f"connections {self.row.connections} requests {self.row.requests}>"
         )
+
+
+@cython.final
+cdef class RunningRequest:
+    """One request that was inside the application when it was looked at."""
+
+    cdef readonly str method
+    cdef readonly str path
+    cdef readonly str client
+    cdef readonly str request_id
+    cdef readonly double age
+    cdef readonly int seat
+    cdef readonly int thread
+
+    def __str__(self):
+        client = f"client {self.client}, " if self.client else ""
+        return (
+            f"{self.method} {self.path}, {self.age:.1f} s "
+            f"({client}request {self.request_id}, thread pronghorn-{self.seat})"
+        )
+
+    def __repr__(self):
+        return f"<RunningRequest {self}>"
+
+
+cdef void publish_call(
+    Call* call, uint64_t started_ns, uint32_t connection, uint32_t number, str method, str address, str path, str name
+) noexcept:
+    begin_write(call)
+    call.started_ns = started_ns
+    call.connection = connection
+    call.number = number
+    call.method_size = put_text(call.method, method, METHOD_MOST)
+    call.address_size = put_text(call.address, address, ADDRESS_MOST)
+    call.path_size = put_text(call.path, path, PATH_MOST)
+    call.id_size = put_text(call.id, name, ID_MOST) if name is not None else 0
+    finish_write(call)
+
+
+cdef inline uint8_t put_text(char* place, str text, size_t most) noexcept:
+    """Copies a text as far as there is room; its size."""
+    cdef size_t size = <size_t>PyUnicode_GET_LENGTH(text)
+    if size > most:
+        size = most
+    memcpy(place, PyUnicode_DATA(text), size)
+    return <uint8_t>size
+
+
+cdef void end_call(Call* call) noexcept:
+    call.started_ns = 0
+
+
+cdef str SAFE = "!$&'()*+,-./:;=@_~"     # RFC 3986 section 3.3: what stands in a path as it is
+
+
+cdef str name_request(int pid, uint32_t connection, uint32_t number):
+    return f"{pid:x}-{connection:x}-{number:x}"
+
+
+cdef bint read_call(const Call* call, Call* copy) noexcept:
+    """Copies a call in flight; False when there is none, or its thread is just writing and does not come to an end."""
+    cdef uint64_t sequence
+    cdef int _try
+    for _try in range(TRIES):
+        sequence = load_u64(&call.sequence)
+        copy[0] = call[0]
+        if sequence & 1 == 0 and load_behind(&call.sequence) == sequence:
+            return copy.started_ns != 0
+    return False
+
+
+cdef object age_of(request):
+    return (<RunningRequest>request).age
+
+
+cdef RunningRequest running_request(const Call* call, int seat, int pid, uint64_t now):
+    cdef RunningRequest request = RunningRequest.__new__(RunningRequest)
+    request.method = text_of(call.method, call.method_size, METHOD_MOST)
+    request.path = quote(text_of(call.path, call.path_size, PATH_MOST).encode("latin-1"), SAFE)
+    request.client = text_of(call.address, call.address_size, ADDRESS_MOST)
+    request.request_id = text_of(call.id, call.id_size, ID_MOST) or name_request(pid, call.connection, call.number)
+    request.age = (now - call.started_ns) / 1e9 if now > call.started_ns else 0.0
+    request.seat = seat
+    request.thread = call.thread
+    return request
+
+
+cdef str text_of(const char* data, uint8_t size, int most):
+    """The sizes are read from memory that another process writes: they are held against the room."""
+    return PyUnicode_DecodeLatin1(data, min(<int>size, most), NULL)

@@ -9,7 +9,8 @@ from pronghorn.engine.posix cimport sockaddr_storage
 from pronghorn.engine.scoreboard cimport Row, Slot
 
 cdef enum:
-    INCOMING = 256 * 1024           # octets read at once; only what arrives is ever touched
+    INCOMING = 256 * 1024           # octets read at once
+    INCOMING_BODY = 1024 * 1024     # of a body whose length says that so much is its own; only what arrives is touched
     MILLISECOND = 1000 * 1000       # nanoseconds
     SECOND = 1000 * 1000 * 1000
 
@@ -22,8 +23,8 @@ cdef enum:                          # serials that no connection has: what an ev
 
 cdef class Sockets(Host):
     cdef Handler handler
-    cdef Slot slot
-    cdef Row* row                   # this worker's, or NULL
+    cdef readonly Slot slot         # this worker's row of the scoreboard
+    cdef Row* row
     cdef int epoll
     cdef uint64_t now
     cdef DeadlineQueue queues[DEADLINES]
@@ -38,7 +39,9 @@ cdef class Sockets(Host):
     cdef bint more_waits            # another connection may be accepted at once
     cdef bint deferred              # the last connection was left to a worker that has fewer
     cdef uint64_t resume_ns         # when a pause of accepting ends
+    cdef int reserve                # a descriptor kept for the day when there are no others; -1: it is in use
     cdef uint64_t warned_ns
+    cdef uint32_t shed              # connections turned away since then
     # connections
     cdef PyObject** table           # by descriptor
     cdef int table_size
@@ -59,7 +62,10 @@ cdef class Sockets(Host):
     cdef bint _has_most(self) noexcept
     cdef int _accept(self, PoolThread thread, int listener) except -1
     cdef int _empty_queues(self, PoolThread thread) except -1
-    cdef int _accept_failed(self, int error) except -1
+    cdef int _accept_failed(self, int listener, int error) except -1
+    cdef bint _others_accept(self) noexcept
+    cdef bint _shed(self, int listener) noexcept
+    cdef void _hold_reserve(self) noexcept
     cdef Connection _idlest(self)
     cdef int _drop_idlest(self) except -1
     cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1

@@ -1,8 +1,22 @@
 """The sockets of a worker: accepting and sharing out connections, what epoll watches, letting connections go."""
 
+import os
+import resource
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.errno cimport EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
+from libc.errno cimport (
+    EAGAIN,
+    EBADF,
+    EINVAL,
+    EMFILE,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    ENOTSOCK,
+    errno,
+)
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
@@ -36,21 +50,25 @@ from pronghorn.engine.linux cimport (
 )
 from pronghorn.engine.posix cimport (
     MSG_DONTWAIT,
+    MSG_NOSIGNAL,
     MSG_PEEK,
+    O_CLOEXEC,
+    O_RDONLY,
     SHUT_RDWR,
     SHUT_WR,
     close,
+    open_file,
     recv,
+    send,
     shutdown,
     sockaddr,
     sockaddr_storage,
 )
-from pronghorn.engine.scoreboard cimport Row
+from pronghorn.engine.scoreboard cimport READY, Row, Scoreboard
 from pronghorn.wire.buffer cimport release
 
 cdef enum:
     ACCEPTS = 32                                # connections accepted at most before others get their turn
-    READY = 2                                   # scoreboard.READY
     BALANCE_PAUSE = 3 * MILLISECOND             # how long a worker leaves a connection to one that has fewer
     SHORTAGE_PAUSE = 250 * MILLISECOND          # how long accepting pauses when descriptors or memory run out
     FULL_PAUSE = 50 * MILLISECOND               # how long accepting pauses at the connection limit
@@ -59,13 +77,19 @@ cdef enum:
     WARN_EVERY = 10                             # seconds between complaints about that
 
 
+cdef bytes TURNED_AWAY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 39\r\n"
+    b"Retry-After: 1\r\nConnection: close\r\n\r\nThe server has no descriptor to spare.\n"
+)
+
+
 cdef class Sockets(Host):
     def __cinit__(self, *args, **kwargs):
-        self.epoll = -1
+        self.epoll = self.reserve = -1
 
     def __init__(self, listeners, slot):
-        self.slot = slot
-        self.row = self.slot.row if slot is not None else NULL
+        self.slot = slot if slot is not None else Scoreboard(1).slot(0)
+        self.row = self.slot.row
         self.listeners = list(listeners)
         self.listener_fds = <int*>calloc(len(self.listeners) + 1, sizeof(int))
         if self.listener_fds == NULL:
@@ -77,10 +101,13 @@ cdef class Sockets(Host):
         self.epoll = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll < 0:
             raise OSError(errno, "cannot make the descriptor of the event loop")
+        self._hold_reserve()
 
     def __dealloc__(self):
         if self.epoll >= 0:
             close(self.epoll)
+        if self.reserve >= 0:
+            close(self.reserve)
         free(self.table)
         free(self.listener_fds)
 
@@ -105,7 +132,9 @@ cdef class Sockets(Host):
         event.events = events
         event.data.u64 = <uint64_t>connection.serial << 32 | <uint32_t>connection.fd
         if epoll_ctl(self.epoll, operation, connection.fd, &event) < 0:
-            raise OSError(errno, "cannot watch a connection")
+            error = errno
+            self._drop(connection)      # nobody would ever hear of it again
+            raise OSError(error, "cannot watch a connection")
         connection.interest = events
         return 0
 
@@ -141,8 +170,7 @@ cdef class Sockets(Host):
         connection.fd = -1
         connection.broken = True
         self.connections -= 1
-        if self.row != NULL:
-            self.row.connections = self.connections
+        self.row.connections = self.connections
         Py_DECREF(connection)
         if self.full and not self.draining:
             self.full = False
@@ -172,7 +200,10 @@ cdef class Sockets(Host):
             return 0
         for i in range(self.listener_count):
             if on:
-                self._watch_fd(self.listener_fds[i], LISTENER)
+                try:
+                    self._watch_fd(self.listener_fds[i], LISTENER)
+                except OSError as error:
+                    self.log.critical("A listener cannot be used any more: %s. Has the application closed it?", error)
             else:
                 epoll_ctl(self.epoll, EPOLL_CTL_DEL, self.listener_fds[i], &event)
         self.accepting = on
@@ -188,8 +219,6 @@ cdef class Sockets(Host):
         """Another ready worker has clearly fewer connections than this one."""
         cdef Row* rows
         cdef int i, least = -1
-        if self.row == NULL:
-            return False
         rows = self.slot.board.rows
         for i in range(self.slot.board.size):
             if rows[i].state == READY and &rows[i] != self.row and (least < 0 or rows[i].connections < least):
@@ -218,6 +247,7 @@ cdef class Sockets(Host):
             length = sizeof(address)
             fd = accept4(listener, <sockaddr*>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
+                self.row.starved = 0
                 if self.connections >= self.connection_limit:
                     self._drop_idlest()
                 self.more_waits = _turn + 1 < self.burst
@@ -226,10 +256,15 @@ cdef class Sockets(Host):
                 if thread.lost:
                     return 0
             elif errno == EAGAIN:
+                self.row.starved = 0        # the kernel takes a descriptor before it looks into the queue
                 self.burst = max(1, self.burst // 2)
                 return 1
-            elif errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
-                return self._accept_failed(errno)
+            elif (
+                errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM
+                or errno == EBADF or errno == EINVAL or errno == ENOTSOCK       # the application has closed it
+            ):
+                if self._accept_failed(listener, errno):
+                    return 1
             # Anything else (ECONNABORTED, EPROTO, EINTR, a network error of the peer's) concerns that connection alone:
             # accept(2).
         # So many were there: perhaps there are more next time. One by one costs no call that only says `none`.
@@ -245,12 +280,65 @@ cdef class Sockets(Host):
                     return 0
         return 0
 
-    cdef int _accept_failed(self, int error) except -1:
+    cdef int _accept_failed(self, int listener, int error) except -1:
+        """No descriptor, no memory, or no listener any more. 0: there is room now; 1: accepting pauses.
+
+        The listener stays readable, so going on would turn the loop for nothing. Another worker may have descriptors:
+        then the connection is its. Otherwise the connection that is idle longest makes room, and where none is idle one
+        client is told on the reserve descriptor, at most one for each pause; the others wait in the listen queue.
+        """
+        cdef Connection idlest = None
+        if error == EMFILE or error == ENFILE:
+            self.row.starved = 1
+            if not self._others_accept():
+                idlest = self._idlest()
+                if idlest is not None:
+                    self._drop(idlest)
+                elif self._shed(listener):
+                    self.shed += 1
+        if idlest is None:
+            self._pause_accepting(SHORTAGE_PAUSE)
         if self.now - self.warned_ns > <uint64_t>WARN_EVERY * SECOND or self.warned_ns == 0:
             self.warned_ns = self.now
-            self.log.error("Cannot accept connections: %s. They wait in the listen queue", OSError(error, "accept"))
-        self._pause_accepting(SHORTAGE_PAUSE)
-        return 1
+            shed, self.shed = self.shed, 0
+            self.log.error(
+                "Cannot accept connections: %s%s. Idle connections are closed to make room; new ones wait in the "
+                "listen queue, or are answered 503 (%d so far)",
+                os.strerror(error),
+                f" (ulimit -n is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]})" if error == EMFILE else "",
+                shed,
+            )
+        return 0 if idlest is not None else 1
+
+    cdef bint _others_accept(self) noexcept:
+        """Another ready worker has descriptors, as far as it knows."""
+        cdef Row* rows = self.slot.board.rows
+        cdef int i
+        for i in range(self.slot.board.size):
+            if &rows[i] != self.row and rows[i].state == READY and not rows[i].starved:
+                return True
+        return False
+
+    cdef bint _shed(self, int listener) noexcept:
+        """Accepts one connection by means of the reserve descriptor, and turns it away."""
+        cdef char[4096] request
+        cdef int fd = -1
+        if self.reserve >= 0:
+            close(self.reserve)
+            self.reserve = -1
+            fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if fd >= 0:
+            send(fd, PyBytes_AS_STRING(TURNED_AWAY), <size_t>PyBytes_GET_SIZE(TURNED_AWAY), MSG_NOSIGNAL)
+            shutdown(fd, SHUT_WR)
+            # Closing a socket with unread bytes is a reset, which would take the answer with it.
+            recv(fd, request, sizeof(request), MSG_DONTWAIT)
+            close(fd)
+        self._hold_reserve()
+        return fd >= 0
+
+    cdef void _hold_reserve(self) noexcept:
+        if self.reserve < 0:
+            self.reserve = open_file("/dev/null", O_RDONLY | O_CLOEXEC)
 
     cdef Connection _idlest(self):
         """The connection that has been idle for longest: it makes room for a new one. None when none is idle.
@@ -290,13 +378,14 @@ cdef class Sockets(Host):
         connection.listener = listener
         connection.address = format_address(address)
         connection.port = str(port_number(address)) if connection.address else ""
+        connection.sent = &self.row.sent
         self.connections += 1
-        if self.row != NULL:
-            self.row.connections = self.connections
+        self.row.connections = self.connections
         self.handler.welcome(connection)
         arm(connection, HEAD, self.queues, self.now)
         size = recv(fd, thread.incoming, INCOMING, 0)
         if size > 0:
+            self.row.received += <uint64_t>size
             return self._feed(thread, connection, thread.incoming, <uint32_t>size)
         if size < 0 and errno == EAGAIN:
             return self._set_interest(connection, EPOLLIN)

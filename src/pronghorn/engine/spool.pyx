@@ -43,7 +43,8 @@ cdef class Body:
     cdef int _write(self, const uint8_t* data, size_t size) except -1:
         cdef ssize_t done
         while size:
-            done = write(self.fd, data, size)
+            with nogil:     # a full disk queue may hold it up for long
+                done = write(self.fd, data, size)
             if done < 0:
                 if errno == EINTR:
                     continue
@@ -86,6 +87,8 @@ cdef class Body:
 
     def readinto(self, buffer):
         """Fills `buffer` as far as the body goes; returns how many bytes that was."""
+        if self.file is not None:
+            return self.file.readinto(buffer)
         view = memoryview(buffer).cast("B")
         data = self.read(len(view))
         view[: len(data)] = data

@@ -1,5 +1,6 @@
 """The error log: a logger whose lines look like Gunicorn's and which can neither stop nor break the server."""
 
+import faulthandler
 import logging
 import re
 
@@ -97,6 +98,17 @@ def reopen() -> None:
         except OSError as error:
             reason = error.strerror or str(error)
             logging.getLogger(NAME).error("error log %s cannot be opened anew: %s", sink.name, reason)  # noqa: TRY400
+    if faulthandler.is_enabled():
+        dump_stacks_here()
+
+
+def dump_stacks_here() -> None:
+    """Has ABRT (from the arbiter, to a hung worker), SEGV and the like leave all threads' stacks in the error log.
+
+    The dump is written by the signal handler itself, so no thread needs the interpreter lock for it.
+    """
+    for sink in _sinks():
+        faulthandler.enable(sink.fileno(), all_threads=True)
 
 
 def error_stream() -> ErrorStream:

@@ -61,6 +61,10 @@ class Sink:
         if old >= 0:
             os.close(old)
 
+    def fileno(self) -> int:
+        """The descriptor that is written to; another one after `reopen`."""
+        return self._descriptor
+
     def close(self) -> None:
         """Gives the descriptor back; what is written from now on is lost."""
         with self._lock:

@@ -7,6 +7,9 @@ from msgspec import Struct, field
 from pronghorn.options.cpus import allowed_cpus
 from pronghorn.options.option import LONGEST, Option, Unit
 
+MOST_MEMORY = 1 << 50
+"""Bytes; more than any machine has."""
+
 GEVENT = "gevent"
 
 WORKER_CLASSES = ("threads", "gthread", "sync", GEVENT)
@@ -47,6 +50,12 @@ def check_worker_class(text: str) -> None:
     if not all(part.isidentifier() for part in (*module.split("."), name)) or module.startswith("gunicorn."):
         names = f"{', '.join(WORKER_CLASSES[:-1])} or {WORKER_CLASSES[-1]}"
         raise ValueError(f"{text!r} is not available: use {names}, or name a class as package.module.Class")
+
+
+def check_path(text: str) -> None:
+    """ValueError unless `text` can be the path of a request."""
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or set(text) & {" ", "#"}:
+        raise ValueError(f"{text!r} is not a path: write it as it stands in a request, such as /healthz")
 
 
 class FleetOptions(Struct, frozen=True, kw_only=True):
@@ -91,15 +100,80 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = 30.0
 
+    drain_delay: Annotated[
+        float,
+        Option(
+            doc="Time between TERM and the drain: everything is still served, only readiness is off, so that a load "
+            "balancer can take the server out first.",
+            unit=Unit.SECONDS,
+            minimum=0,
+            maximum=LONGEST,
+        ),
+    ] = 0.0
+
     boot_timeout: Annotated[
         float,
         Option(
-            doc="Time that a worker gets to import the application and be ready; then it is killed.",
+            doc="Time that a worker gets to import the application and be ready; then it is killed. Also the time that "
+            "a reload gets to read the settings.",
             unit=Unit.SECONDS,
             minimum=1,
             maximum=LONGEST,
         ),
     ] = 60.0
+
+    max_lifetime: Annotated[
+        float,
+        Option(
+            doc="How long a worker serves before it is replaced; 0 means for ever. Its replacement is ready first.",
+            unit=Unit.SECONDS,
+            minimum=0,
+            maximum=LONGEST,
+        ),
+    ] = 0.0
+
+    max_lifetime_jitter: Annotated[
+        float,
+        Option(
+            doc="Up to so much is added to max_lifetime, at random, so that not all workers are due together.",
+            unit=Unit.SECONDS,
+            minimum=0,
+            maximum=LONGEST,
+        ),
+    ] = 0.0
+
+    max_memory: Annotated[
+        int,
+        Option(
+            doc="Resident memory of one worker, shared pages included, beyond which it is replaced; 0 means no limit. "
+            "Looked at once a second. The worker serves until its replacement is ready.",
+            unit=Unit.BYTES,
+            minimum=0,
+            maximum=MOST_MEMORY,
+        ),
+    ] = 0
+
+    recycle_at_once: Annotated[
+        int,
+        Option(
+            doc="Workers that may be replaced at the same time because of max_requests, max_lifetime, max_memory or a "
+            "stuck thread, until the old ones are gone; the others serve on and wait their turn.",
+            minimum=1,
+            maximum=4096,
+        ),
+    ] = 1
+    ready_path: Annotated[
+        str | None,
+        Option(
+            doc="Path that a new worker asks the application for before it accepts connections, within the process "
+            "(`GET`, `Host: localhost`): it is ready when the answer is 2xx or 3xx, and asks again until then. Once "
+            "the server is about to stop, requests for this path are answered 503, so that load balancers look "
+            "elsewhere.",
+            metavar="PATH",
+            check=check_path,
+            default_text="none: a worker is ready when the application is imported",
+        ),
+    ] = None
 
     pidfile: Annotated[
         str | None,

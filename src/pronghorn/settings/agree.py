@@ -13,6 +13,12 @@ from pronghorn.settings.units import format_quantity
 MEANT_BY_CLASS = {"sync": ("threads", 1), GEVENT: ("worker_connections", 1000)}
 """The setting that a worker class chooses as long as nobody else does."""
 
+LEAST_MEMORY = 16 * 1024**2
+"""Bytes; no Python process with an application is smaller, so less is mostly a number without its unit."""
+
+LEAST_LIFETIME = 1
+"""Seconds."""
+
 
 def remarks(given: Given, value: object) -> Iterator[str]:
     """One line where a name is taken that stands for something a little different."""
@@ -39,6 +45,15 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
             )
     if not values["bind"]:
         yield f"{origins['bind']}: bind is empty; name an address such as 127.0.0.1:8000"
+    for name, least, unit in (
+        ("max_memory", LEAST_MEMORY, Unit.BYTES),
+        ("max_lifetime", LEAST_LIFETIME, Unit.SECONDS),
+    ):
+        if 0 < values[name] < least:
+            yield (
+                f"{origins[name]}: {name} is {format_quantity(values[name], unit)}; the least is "
+                f"{format_quantity(least, unit)}, and 0 means no limit"
+            )
     base = cwd / (values["chdir"] or "")
     for name in ("chdir", "spool_dir"):
         directory = values[name]

@@ -28,7 +28,7 @@ def read_python(path: Path, shown: str) -> Layer:
         layer.problems.append(f"{shown}:{error.lineno}: SyntaxError: {error.msg}")
         return layer
     # The file is somebody's program and may raise anything; whatever it is, it is one problem of that file.
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         layer.problems.append(f"{shown}{_place(error, path)}: {type(error).__name__}: {error}")
         return layer
     lines = assignment_lines(source)

@@ -48,3 +48,4 @@ cdef enum:
     LATE_REQUEST = -60
     OVERLOADED = -61
     NO_STORAGE = -62
+    NO_MEMORY = -63

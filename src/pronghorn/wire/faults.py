@@ -18,6 +18,7 @@ REASONS = {
     414: "URI Too Long",
     417: "Expectation Failed",
     431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
     501: "Not Implemented",
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
@@ -96,6 +97,7 @@ _TABLE = (
     Fault("LATE_REQUEST", -60, 408, "the request did not arrive in time"),
     Fault("OVERLOADED", -61, 503, "every thread is busy and the queue is full"),
     Fault("NO_STORAGE", -62, 507, "no room on disk to keep the body until the application reads it"),
+    Fault("NO_MEMORY", -63, 500, "no memory to keep the body until the application reads it"),
 )
 
 FAULTS = {fault.code: fault for fault in _TABLE}

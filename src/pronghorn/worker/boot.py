@@ -1,7 +1,6 @@
 """From the fork to the first connection: what a new worker does before it serves."""
 
 import contextlib
-import faulthandler
 import gc
 import os
 import random
@@ -9,22 +8,25 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pronghorn.apps.load import enter_surroundings, load
+from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
+from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.errors import AppLoadError, StartError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
-from pronghorn.options import Settings
+from pronghorn.options import FleetOptions, Settings
 from pronghorn.worker import classes, native, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
-from pronghorn.worker.pulse import Pulse
-from pronghorn.worker.serve import Serving, reopen_logs, serve
+from pronghorn.worker.recycling import Allowance
+from pronghorn.worker.serve import ORPHAN_END, Serving, reopen_logs, serve
 
 DEFAULT_SWITCH_INTERVAL = 0.005
 """Seconds; CPython's own (sys.setswitchinterval)."""
@@ -62,23 +64,24 @@ class Birth:
     report_to: int
     leash: int
     foreign: Sequence[int]
-    pulse: Pulse
 
 
 def run(birth: Birth) -> int:
     """The whole life of a worker; its exit status. Called in the child, with the arbiter's signals still blocked."""
+    born = time.monotonic()
     pending = _leave_the_arbiter(birth)
     try:
         log.setup(birth.settings.logs)
+        log.dump_stacks_here()
         app, greenlets = _load(birth)
-        engine = build_engine(
-            app, birth.listeners, birth.settings, birth.row, birth.access, greenlets=greenlets
-        )
+        engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access, greenlets=greenlets)
         if pending:
             # USR1 came meanwhile: the first request already belongs into the new files.
             pending.clear()
             reopen_logs(birth.access)
-        engine.start()
+        # Not before the application is loaded: one that forks while it is imported must find one thread.
+        end_with(birth.leash, ORPHAN_END)
+        _start(engine, birth.settings.fleet, born)
     except StartError as error:
         trace = error.trace if isinstance(error, AppLoadError) else ""
         report.send(birth.report_to, report.Failed(str(error), trace))
@@ -91,16 +94,30 @@ def run(birth: Birth) -> int:
             arbiter=birth.arbiter,
             leash=birth.leash,
             report_to=birth.report_to,
-            pulse=birth.pulse,
             graceful_timeout=birth.settings.fleet.graceful_timeout,
+            allowance=Allowance.of(birth.settings.fleet, time.monotonic()),
             selector=_selector(greenlets=greenlets),
         ),
         pending,
     )
 
 
+def _start(engine: Engine, fleet: FleetOptions, born: float) -> None:
+    """Begins to accept, with `ready_path` once the application says that it can be used."""
+    if fleet.ready_path is None:
+        engine.start()
+        return
+    # Imported by who needs it: it brings the standard library's HTTP client along.
+    from pronghorn.worker.ready import wait_until_ready  # noqa: PLC0415
+
+    engine.start(accepting=False)
+    # Before the arbiter's own patience ends: the worker can say why it is not ready.
+    wait_until_ready(engine, fleet.ready_path, born + max(fleet.boot_timeout - 1, fleet.boot_timeout / 2))
+    engine.accept()
+
+
 def _selector(*, greenlets: bool) -> selectors.BaseSelector:
-    """What the main thread waits with: with greenlets, the thread in which they run."""
+    """What the main thread waits with; greenlets run in it meanwhile."""
     if not greenlets:
         return selectors.DefaultSelector()
     from gevent.selectors import GeventSelector  # noqa: PLC0415 - only where it is asked for
@@ -165,7 +182,4 @@ def _leave_the_arbiter(birth: Birth) -> set[int]:
     random.seed()
     _shorten_switches()
     gc.enable()
-    with contextlib.suppress(OSError, ValueError):
-        # ABRT (from the arbiter, for a hung worker), SEGV and the like leave the stacks of all threads in the log.
-        faulthandler.enable(sys.stderr, all_threads=True)
     return pending

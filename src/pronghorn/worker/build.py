@@ -35,12 +35,21 @@ def build_engine(
         options,
         listeners,
         errors=cast("TextIO", log.error_stream()),  # has all that PEP 3333 asks of wsgi.errors
-        multiprocess=settings.fleet.workers > 1,
+        # Also with `workers = 1`: a replacement boots and serves beside the worker it replaces, and TTIN adds others.
+        multiprocess=True,
         multithread=greenlets or options.threads > 1,
         trusted=settings.trust.forwarded_allow_ips,
     )
-    engine = engine_class(greenlets=greenlets)
-    return engine(handler, listeners, options, access=access, slot=row, recycle_after=recycle_after(options))
+    make = engine_class(greenlets=greenlets)
+    return make(
+        handler,
+        listeners,
+        options,
+        access=access,
+        slot=row,
+        recycle_after=recycle_after(options),
+        ready_path=settings.fleet.ready_path,
+    )
 
 
 def engine_class(*, greenlets: bool) -> type[Engine]:

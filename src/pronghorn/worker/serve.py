@@ -23,13 +23,16 @@ from pronghorn.observe import log as observe_log
 from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
-from pronghorn.worker.pulse import Pulse
+from pronghorn.worker.recycling import Allowance
 
 BEAT = 1.0
-"""Seconds between two heartbeats."""
+"""Seconds between two heartbeats, and between two looks at what the worker has used up."""
 
 ORPHAN_DRAIN = 1.5
 """Seconds an orphan may take to finish its requests: a supervisor that restarts the arbiter needs the port back."""
+
+ORPHAN_END = 1.9
+"""Seconds after which an orphan ends whatever it is doing, exit functions of the application included."""
 
 QUICK_STOP = 0.3
 """Seconds the engine gets to give up its threads when it stops quickly."""
@@ -49,8 +52,8 @@ class Serving:
     arbiter: int
     leash: int
     report_to: int
-    pulse: Pulse
     graceful_timeout: float
+    allowance: Allowance
     selector: selectors.BaseSelector
 
 
@@ -71,6 +74,8 @@ class Watch:
     mode: Mode = Mode.SERVING
     stop_at: float | None = None
     """Monotonic second at which draining turns into stopping."""
+    look_at: float = 0.0
+    """Monotonic second at which the allowance is looked at again."""
     tired: bool = False
     orphaned: bool = False
 
@@ -86,13 +91,13 @@ def serve(serving: Serving, pending: set[int]) -> int:
         selector.register(wakeup, selectors.EVENT_READ, lambda: _empty(wakeup))
         selector.register(serving.leash, selectors.EVENT_READ, lambda: _on_leash(serving, watch, selector))
         selector.register(serving.engine.fileno(), selectors.EVENT_READ, serving.engine.acknowledge)
-        serving.pulse.beat(serving.row.index)
+        serving.row.beat()
         serving.row.state = scoreboard.READY
         report.send(serving.report_to, report.Ready())
         while serving.engine.state != "stopped":
             for key, _ in selector.select(_patience(watch)):
                 key.data()
-            serving.pulse.beat(serving.row.index)
+            serving.row.beat()
             _step(serving, watch)
     if not serving.engine.join(QUICK_STOP):
         log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
@@ -102,7 +107,6 @@ def serve(serving: Serving, pending: set[int]) -> int:
 
 def _step(serving: Serving, watch: Watch) -> None:
     """Acts on what the wait brought."""
-    engine = serving.engine
     if os.getppid() != serving.arbiter and not watch.orphaned:
         _orphan(serving, watch)
     while watch.pending:
@@ -113,12 +117,23 @@ def _step(serving: Serving, watch: Watch) -> None:
             _drain(serving, watch, serving.graceful_timeout)
         else:
             _stop(serving, watch)
-    if engine.wants_recycling and not watch.tired and watch.mode is Mode.SERVING:
+    if not watch.tired and watch.mode is Mode.SERVING and (why := _fatigue(serving, watch)):
         watch.tired = True
-        report.send(serving.report_to, report.Tired(serving.engine.recycling_reason or ""))
+        report.send(serving.report_to, report.Tired(why))
     if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
         log.warning("Worker %d did not finish its requests in time: they are cut off", os.getpid())
         _stop(serving, watch)
+
+
+def _fatigue(serving: Serving, watch: Watch) -> str:
+    """Why the worker wants to be replaced; empty if it does not."""
+    if serving.engine.wants_recycling:
+        return serving.engine.recycling_reason or "it has served long enough"
+    now = time.monotonic()
+    if now < watch.look_at:
+        return ""
+    watch.look_at = now + BEAT
+    return serving.allowance.exceeded(now)
 
 
 def reopen_logs(access: AccessLog | None) -> None:

@@ -1,0 +1,133 @@
+"""Request bodies that outgrow memory: large pieces go to a file without a name, which is given back in every case."""
+
+import contextlib
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pronghorn.testing import serve
+from tests.support.apps import Body, Environ, StartResponse
+from tests.support.raw import Client, wait_for
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def content(size: int) -> bytes:
+    """Bytes in which no piece can be lost, doubled or swapped unseen."""
+    return b"".join(b"%08d" % number for number in range(size // 8 + 1))[:size]
+
+
+def echo(environ: Environ, start_response: StartResponse) -> Body:
+    """What was sent, or the path where nothing was."""
+    start_response("200 OK", [])
+    return [environ["wsgi.input"].read() or environ["PATH_INFO"].encode()]
+
+
+def files_in(directory: Path) -> int:
+    """How many files of this directory the process holds open, nameless ones too."""
+    found = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed since it was listed
+            found += str(entry.readlink()).startswith(f"{directory}/")
+    return found
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond `size` octets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("around", [256 * KIB, MIB, MIB + 256 * KIB, 2 * MIB, 5 * MIB])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_what_stands_behind_a_body_is_the_next_request(around: int, more: int) -> None:
+    body = content(around + more)
+    behind = b"".join(b"GET /%d HTTP/1.1\r\nHost: test\r\n\r\n" % number for number in range(3))
+    with serve(echo) as url, Client(url) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(body) + body + behind)
+        assert client.read_response().body == body
+        assert [client.read_response().body for _ in range(3)] == [b"/0", b"/1", b"/2"]
+
+
+def test_two_large_bodies_in_one_go() -> None:
+    first, second = content(3 * MIB), content(2 * MIB)[::-1]
+    with serve(echo) as url, Client(url) as client:
+        for body in (first, second):
+            client.request(method="POST", body=body)
+        assert client.read_response().body == first
+        assert client.read_response().body == second
+
+
+def test_a_body_that_comes_with_pauses(tmp_path: Path) -> None:
+    """Each piece that arrives is in the file before the next is awaited."""
+    body = content(2 * MIB)
+    with serve(echo, spool_dir=str(tmp_path), body_memory=64 * KIB) as url, Client(url) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(body))
+        for at in range(0, len(body), 100_000):
+            client.send(body[at : at + 100_000])
+            if at >= 64 * KIB:
+                wait_for(lambda: files_in(tmp_path) == 1, "the spool file")
+        assert client.read_response().body == body
+        wait_for(lambda: files_in(tmp_path) == 0, "the end of the spool file")
+
+
+def test_an_upload_that_ends_early_gives_its_file_back(tmp_path: Path) -> None:
+    with serve(echo, spool_dir=str(tmp_path), body_memory=64 * KIB) as url:
+        with Client(url) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % MIB + content(MIB // 2))
+            wait_for(lambda: files_in(tmp_path) == 1, "the spool file")
+        wait_for(lambda: files_in(tmp_path) == 0, "the end of the spool file")
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_spool_that_is_full_half_way_is_answered_507_and_freed(tmp_path: Path, framing: str) -> None:
+    body = content(4 * MIB)
+    head = b"POST / HTTP/1.1\r\nHost: test\r\n"
+    with serve(echo, spool_dir=str(tmp_path)) as url, Client(url) as client, largest_file(2 * MIB + 5):
+        if framing == "length":
+            client.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        else:
+            client.send(head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
+        response = client.read_response()
+        assert response.status == 507
+        assert response.closes
+        wait_for(lambda: files_in(tmp_path) == 0, "the end of the spool file")
+
+
+@pytest.mark.parametrize("size", [1000, 3 * MIB])
+def test_readinto_fills_what_it_is_given(size: int) -> None:
+    body = content(size)
+    given: list[bytes] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Body:
+        room = bytearray(70_000)
+        while count := environ["wsgi.input"].readinto(room):
+            given.append(bytes(room[:count]))
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    with serve(app) as url, Client(url) as client:
+        assert client.get(method="POST", body=body).status == 200
+    assert b"".join(given) == body
+    assert all(len(piece) == 70_000 for piece in given[:-1])
+
+
+def test_a_response_to_a_large_upload_comes_before_the_close() -> None:
+    """It is sent before the file is freed, and the last one of a connection too."""
+    body = content(3 * MIB)
+    with serve(echo) as url, Client(url) as client:
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
+        response = client.read_response()
+        assert response.body == body
+        assert response.closes
+        assert client.is_closed()
