@@ -27,7 +27,7 @@ PATIENCE = 10.0
 
 
 @contextmanager
-def serve(app: Any, *, host: str = "127.0.0.1", worker_class: str | None = None, **options: Any) -> Iterator[str]:
+def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]:
     """Serve the WSGI callable `app` while the `with` block runs; gives its URL, such as `http://127.0.0.1:43210`.
 
     The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "Engine"):
@@ -43,7 +43,7 @@ def serve(app: Any, *, host: str = "127.0.0.1", worker_class: str | None = None,
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family, backlog=1024)
     port = listener.getsockname()[1]
-    with serve_engine(app, [listener], worker_class=worker_class, **options):
+    with serve_engine(app, [listener], **options):
         yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -55,7 +55,6 @@ def serve_engine(
     access: Any = None,
     slot: Slot | None = None,
     ready_path: str | None = None,
-    worker_class: str | None = None,
     **options: Any,
 ) -> Iterator[Engine]:
     """Serve `app` on sockets of the caller's; gives the engine, whose counters a test may look at.
@@ -63,7 +62,7 @@ def serve_engine(
     The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one.
     Otherwise as `serve`.
     """
-    greenlets = (worker_class or DEFAULT_WORKER_CLASS) == GEVENT
+    greenlets = options.pop("worker_class", DEFAULT_WORKER_CLASS) == GEVENT
     settings = msgspec.structs.replace(EngineOptions(), **options)
     for listener in listeners:
         listener.setblocking(False)  # noqa: FBT003  # the standard library's own signature

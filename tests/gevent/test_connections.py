@@ -14,9 +14,9 @@ BLOCKING = {
 }
 """Their handlers wait without gevent; test_greenlets.py has the same with it."""
 
-globals().update({
-    name: test for name, test in vars(test_connections).items() if name.startswith("test_") and name not in BLOCKING
-})
+globals().update(
+    {name: test for name, test in vars(test_connections).items() if name.startswith("test_") and name not in BLOCKING}
+)
 
 
 @pytest.fixture(autouse=True, scope="module")

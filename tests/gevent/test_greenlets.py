@@ -4,7 +4,6 @@ import contextvars
 import logging
 import threading
 
-import gevent
 import gevent.event
 import gevent.local
 import pytest
@@ -12,6 +11,7 @@ from tests.engine.test_connections import listener, url_of
 from tests.support.apps import Environ, StartResponse, hello
 from tests.support.raw import Client, wait_for
 
+import gevent
 import pronghorn
 from pronghorn.errors import RequestTimeout
 from pronghorn.testing import serve, serve_engine
@@ -247,14 +247,17 @@ def test_a_generator_waits_for_its_peer_while_others_are_served() -> None:
             return pieces()
         return hello(environ, start_response)
 
-    with serve(app, send_buffer=65536, **GEVENT) as url:
-        with Client(url, receive_buffer=4096) as slow, Client(url) as other:
-            slow.request("/large")
-            wait_for(lambda: given > 3, "the generator to be asked")
-            assert all(other.get().body == b"hello" for _ in range(50))
-            assert given < 150
-            slow.hurry()
-            assert len(slow.read_response().body) == 20_000_000
+    with (
+        serve(app, send_buffer=65536, **GEVENT) as url,
+        Client(url, receive_buffer=4096) as slow,
+        Client(url) as other,
+    ):
+        slow.request("/large")
+        wait_for(lambda: given > 3, "the generator to be asked")
+        assert all(other.get().body == b"hello" for _ in range(50))
+        assert given < 150
+        slow.hurry()
+        assert len(slow.read_response().body) == 20_000_000
 
 
 def test_a_peer_that_leaves_ends_the_generator_and_closes_it_once() -> None:
@@ -294,14 +297,18 @@ def test_an_own_deadline_is_that_of_its_greenlet() -> None:
             gevent.sleep(60)
         return hello(environ, start_response)
 
-    with serve(app, timeout=0.5, **GEVENT) as url:
-        with Client(url) as patient, Client(url) as late, Client(url) as plain:
-            patient.request("/patient")
-            late.request("/late")
-            plain.request()
-            assert plain.read_response().body == b"hello"
-            assert late.read_response().status == 504
-            assert patient.read_response().body == b"hello"
+    with (
+        serve(app, timeout=0.5, **GEVENT) as url,
+        Client(url) as patient,
+        Client(url) as late,
+        Client(url) as plain,
+    ):
+        patient.request("/patient")
+        late.request("/late")
+        plain.request()
+        assert plain.read_response().body == b"hello"
+        assert late.read_response().status == 504
+        assert patient.read_response().body == b"hello"
 
 
 def test_a_drain_waits_for_the_greenlets_and_a_stop_does_not() -> None:

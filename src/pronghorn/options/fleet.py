@@ -77,9 +77,9 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
     worker_class: Annotated[
         str,
         Option(
-            doc="How requests run. `threads` and Gunicorn's `gthread` mean the same: `threads` as set. `sync` means one "
-            "thread per worker, unless `threads` is set too. With `gevent` each request has a greenlet of its own; it "
-            "needs `pip install 'pronghorn[gevent]'`. The path of a class is taken as well: "
+            doc="How requests run. `threads` and Gunicorn's `gthread` mean the same: `threads` as set. `sync` means "
+            "one thread per worker, unless `threads` is set too. With `gevent` each request has a greenlet of its own; "
+            "it needs `pip install 'pronghorn[gevent]'`. The path of a class is taken as well: "
             "[worker-classes.md](worker-classes.md).",
             flags=("--worker-class", "-k"),
             gunicorn="worker_class",

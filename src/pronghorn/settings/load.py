@@ -16,6 +16,7 @@ from pronghorn.settings.files import read_files
 from pronghorn.settings.given import DEFAULT, REMEDY, Given, Layer, known_names, setting_name, unknown
 from pronghorn.settings.values import convert
 
+
 class Loaded(Struct, frozen=True):
     """The settings of one server, and where each comes from."""
 

@@ -13,7 +13,7 @@ from pronghorn.observe.access import AccessLog
 from pronghorn.options import EngineOptions, Settings
 
 
-def build_engine(
+def build_engine(  # noqa: PLR0913 - what a worker is made of
     app: Callable[..., Any],
     listeners: Sequence[socket],
     settings: Settings,
