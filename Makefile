@@ -8,7 +8,7 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan lint types docs build bench clean
+.PHONY: help demo test test-asan lint types docs build bench faults soak clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,19 @@ bench/build/floor: bench/floor.c
 
 bench: build bench/.venv/.installed bench/build/floor  ## compare with other servers (needs wrk); BENCH='--only hello --rounds 1'
 	bench/.venv/bin/python -m bench $(BENCH)
+
+build/gunicorn/.installed:
+	$(PYTHON) -m venv build/gunicorn
+	build/gunicorn/bin/python -m pip install --quiet --disable-pip-version-check 'gunicorn==27.0.1' 'flask>=3'
+	touch $@
+
+faults: build $(if $(GUNICORN),build/gunicorn/.installed)  ## break the server under load; FAULTS='reloads --write', GUNICORN=1 beside it
+	$(BIN)/python -m tests.faults $(if $(GUNICORN),--gunicorn) $(FAULTS)
+
+MINUTES ?= 30
+
+soak: build $(if $(GUNICORN),build/gunicorn/.installed)  ## all faults at random for MINUTES=30
+	$(BIN)/python -m tests.faults soak --minutes $(MINUTES) $(if $(GUNICORN),--gunicorn) $(FAULTS)
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) bench/.venv bench/build build dist src/*.egg-info

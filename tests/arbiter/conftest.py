@@ -3,7 +3,11 @@
 import contextlib
 
 import pytest
+from hypothesis import settings
 from tests.support.process import Server
+
+# pytest --hypothesis-profile=long: some minutes.
+settings.register_profile("long", max_examples=3000, stateful_step_count=100)
 
 APP = """
 import atexit, ctypes, os, time

@@ -111,7 +111,7 @@ class World:
 
     def ready_all(self):
         for _ in range(50):
-            booting = [w.pid for w in self.fleet.workers if w.stage is Stage.BOOTING]
+            booting = [w.pid for w in self.fleet.workers if w.stage is Stage.BOOTING and not w.why]
             if not booting:
                 return self
             for pid in booting:
@@ -119,8 +119,10 @@ class World:
         raise AssertionError("workers never stop booting")
 
     def obey(self):
-        """Every worker told to go, goes."""
-        while gone := [w.pid for w in self.fleet.workers if w.stage is Stage.LEAVING and w.pid in self.alive]:
+        """Every worker told to go, or aborted because it was late, goes."""
+        while gone := [
+            w.pid for w in self.fleet.workers if (w.stage is Stage.LEAVING or w.why) and w.pid in self.alive
+        ]:
             for pid in gone:
                 self.exit(pid)
         return self
@@ -167,7 +169,8 @@ def test_sigkill_is_called_perhaps_out_of_memory():
     assert "SIGKILL (perhaps out of memory" in world.errors()[0]
 
 
-def test_young_deaths_are_backed_off():
+def delays_of_young_deaths(*, ready):
+    """How long each of nine workers that die one after the other is waited for, the first of them a ready one."""
     world = started(replace(POLICY, size=1))
     delays = []
     for _ in range(9):
@@ -180,8 +183,17 @@ def test_young_deaths_are_backed_off():
             world.now = due
             world.feed(Tick())
         delays.append(world.spawns[-1][0] - died)
-        world.ready_all()
-    assert delays == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+        if ready:
+            world.ready_all()
+    return delays
+
+
+def test_workers_that_do_not_get_ready_are_backed_off():
+    assert delays_of_young_deaths(ready=False) == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_workers_that_die_of_a_request_are_missed_for_a_second_at_most():
+    assert delays_of_young_deaths(ready=True) == [0, 1, 1, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_wave_of_deaths_counts_once():
@@ -292,9 +304,9 @@ def test_a_new_worker_that_never_gets_ready_is_given_up():
 
 def test_a_second_reload_supersedes_the_first():
     world = started().feed(Hangup()).feed(Hangup())
-    assert (103, Order.QUIT) in world.sent
+    assert (103, Order.DRAIN) in world.sent
     assert Discard(2) in world.done
-    world.exit(103, signal=2)
+    world.exit(103, signal=15)
     assert world.ready_all().obey().serving() == [3, 3]
 
 
@@ -385,7 +397,7 @@ def test_during_the_delay_dead_workers_are_replaced_and_reloads_ignored():
 
 def test_the_delay_gives_up_a_reload_that_is_under_way():
     world = started(replace(POLICY, drain_delay=5.0)).feed(Hangup())
-    assert world.feed(Terminate()).sent == [(103, Order.QUIT)]
+    assert world.feed(Terminate()).sent == [(103, Order.DRAIN)]
     assert Discard(2) in world.done
 
 

@@ -403,6 +403,29 @@ def test_draining_answers_what_was_accepted_and_says_that_it_closes() -> None:
         assert engine.state == "stopped"
 
 
+def test_draining_answers_the_next_request_of_a_busy_connection() -> None:
+    bound = listener()
+    with serve_engine(hello, [bound]) as engine, Client(url_of(bound)) as client:
+        assert not client.get().closes
+        engine.drain()
+        wait_for(lambda: engine.state == "draining", "the drain")
+        response = client.get()
+        assert (response.status, response.closes) == (200, True)
+        assert client.is_closed()
+        assert engine.join(5)
+
+
+def test_draining_closes_an_idle_connection_at_once() -> None:
+    bound = listener()
+    with serve_engine(hello, [bound], linger_timeout=10) as engine, Client(url_of(bound)) as client:
+        assert client.get().status == 200
+        time.sleep(1.1)  # what counts as idle is a matter of time
+        engine.drain()
+        assert client.is_closed()
+        client.socket.close()
+        assert engine.join(5)
+
+
 def test_draining_serves_what_waits_in_the_accept_queue() -> None:
     bound = socket.create_server(("127.0.0.1", 0), backlog=256)
     waiting = [Client(url_of(bound)) for _ in range(200)]

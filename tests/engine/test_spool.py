@@ -72,9 +72,8 @@ def test_a_body_that_comes_with_pauses(tmp_path: Path) -> None:
     with serve(echo, spool_dir=str(tmp_path), body_memory=64 * KIB) as url, Client(url) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(body))
         for at in range(0, len(body), 100_000):
+            wait_for(lambda files=int(at > 64 * KIB): files_in(tmp_path) == files, "the spool file")
             client.send(body[at : at + 100_000])
-            if at >= 64 * KIB:
-                wait_for(lambda: files_in(tmp_path) == 1, "the spool file")
         assert client.read_response().body == body
         wait_for(lambda: files_in(tmp_path) == 0, "the end of the spool file")
 

@@ -12,6 +12,7 @@ from tests.support.raw import Client, wait_for
 
 APP = """
 import os, socket, subprocess, threading, time, urllib.request
+from time import sleep
 
 beats = []
 
@@ -27,7 +28,7 @@ def app(environ, start_response):
     path = environ["PATH_INFO"]
     body = b"hello"
     if path == "/sleep":
-        time.sleep(0.5)
+        sleep(0.5)
     elif path == "/pid":
         body = str(os.getpid()).encode()
     elif path == "/imported":
@@ -136,6 +137,7 @@ def test_preloading(folder, patched_by):
     with Server(folder, "app:app").ready(2) as server:
         assert "Warning" not in server.text
         assert server.get("/imported") == (200, "False")
+        assert server.get("/itself") == (200, "hello")
         assert server.get("/child") == (200, "child\n")
         wait_for(lambda: int(server.get("/beats")[1]) > 3, "the thread that was started at import to run in the worker")
         os.kill(int(server.get("/pid")[1]), signal.SIGKILL)

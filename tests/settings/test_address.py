@@ -41,7 +41,7 @@ def test_right(text, address):
         ("http://host", "no port"),
         ("", "write host:port"),
         ("unix:", "no path"),
-        ("fd://x", "no descriptor"),
+        ("fd://-1", "no descriptor"),
     ],
 )
 def test_wrong(text, remedy):

@@ -73,8 +73,8 @@ def test_a_file_that_is_not_text(tmp_path):
 
 
 def test_a_table_in_our_file_is_no_setting(tmp_path):
-    assert toml(tmp_path, "[server]\nworkers = 2\n").problems == [
-        "pronghorn.toml:1: server is not a setting; `pronghorn --print-config` lists them all"
+    assert toml(tmp_path, "[table]\nworkers = 2\n").problems == [
+        "pronghorn.toml:1: table is not a setting; `pronghorn --print-config` lists them all"
     ]
 
 

@@ -70,6 +70,7 @@ class Server:
         *arguments: str,
         command: Sequence[str] = MODULE,
         bind: Sequence[str] = ("127.0.0.1:0",),
+        pass_fds: Sequence[int] = (),
         **environ: str,
     ) -> None:
         outputs = Path(tempfile.mkdtemp(prefix="server-", dir=folder))
@@ -85,6 +86,7 @@ class Server:
                 stdout=output,
                 stderr=errors,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         self.pid = self.process.pid
 
@@ -94,8 +96,8 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.signal(signal.SIGINT)
+        for pid in self.arbiters():
+            os.kill(pid, signal.SIGINT)
         try:
             self.process.wait(PATIENCE)
             wait_for(lambda: not self.processes(), f"every process to be gone\n{self.text}", PATIENCE)
@@ -117,13 +119,17 @@ class Server:
     def said(self, pattern: str, times: int = 1) -> list[str]:
         """The matches of `pattern` in what it said; waits until there are so many."""
         wait_for(
-            lambda: self.process.poll() is not None or len(re.findall(pattern, self.text)) >= times,
+            lambda: self._ended() or len(re.findall(pattern, self.text)) >= times,
             f"{pattern!r} in\n{self.text}",
             PATIENCE,
         )
         found: list[str] = re.findall(pattern, self.text)
         assert len(found) >= times, f"ended with {self.process.poll()} and without {pattern!r}: {self.text}"
         return found
+
+    def _ended(self) -> bool:
+        # After an upgrade it is another process that goes on.
+        return self.process.poll() is not None and not self.processes()
 
     def ready(self, workers: int) -> Self:
         """Waits until so many workers have been ready."""
@@ -167,13 +173,18 @@ class Server:
         running = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
         return {pid for pid in running if _session_of(pid) == self.pid}
 
+    def arbiters(self) -> set[int]:
+        """The arbiters of its session that run: after an upgrade it is another process, during one there are two."""
+        named = {int(pid) for pid in re.findall(r"arbiter pid (\d+)", self.text)} | {self.pid}
+        return named & self.processes()
+
     def workers(self) -> set[int]:
-        """All of them but the arbiter and a child that prepares a reload."""
-        return {pid for pid in self.processes() - {self.pid} if _name_of(pid) != "pronghorn-conf"}
+        """All of them but the arbiters, and children that prepare a reload."""
+        return {pid for pid in self.processes() - self.arbiters() if _name_of(pid) != "pronghorn-conf"}
 
 
 def _name_of(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip("\n")
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""

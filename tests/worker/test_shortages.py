@@ -240,6 +240,12 @@ def full_disk(tmp_path):
     subprocess.run(["umount", place], check=True)
 
 
+def fill(place):
+    with contextlib.suppress(OSError), (place / "filler").open("wb", buffering=0) as filler:
+        while filler.write(bytes(4096)):
+            pass
+
+
 def test_a_spool_on_a_full_file_system_recovers_by_itself(folder, full_disk):
     (folder / "pronghorn.toml").write_text(f'spool_dir = "{full_disk}"\nbody_memory = 1024\nworkers = 1\n')
     with Server(folder, "app:app") as server:
@@ -249,7 +255,7 @@ def test_a_spool_on_a_full_file_system_recovers_by_itself(folder, full_disk):
             assert (answer.status, answer.closes) == (507, True)
         assert list(full_disk.iterdir()) == []
         assert upload(server, 900_000).body == b"hello 900000"
-        (full_disk / "filler").write_bytes(bytes(1 << 20))
+        fill(full_disk)
         assert upload(server, 5000).status == 507
         assert server.get()[0] == 200
         (full_disk / "filler").unlink()
@@ -264,9 +270,7 @@ def test_logs_on_a_full_file_system_lose_lines_and_say_how_many(folder, full_dis
     with Server(folder, *arguments, f"127.0.0.1:{port}", "app:app", bind=()) as server:
         wait_for(lambda: errors.exists() and "is ready" in errors.read_text(), "the worker")
         with Client(f"http://127.0.0.1:{port}") as client:
-            with contextlib.suppress(OSError), (full_disk / "filler").open("wb", buffering=0) as filler:
-                while filler.write(bytes(4096)):
-                    pass
+            fill(full_disk)
             for _ in range(300):
                 assert client.get("/greedy").status == 500
                 assert client.get("/" + "x" * 100).status == 200

@@ -125,7 +125,7 @@ cdef class WSGIExchange(Exchange):
             raise TypeError(f"the response headers must be a list, not {type(headers).__name__}")
         if not isinstance(status, str):
             raise TypeError(f"the status must be a str, not {type(status).__name__}")
-        self.begin(str.__str__(status), headers)
+        self.begin(status if type(status) is str else str.__str__(status), headers)
         return self.write
 
     def write(self, data):

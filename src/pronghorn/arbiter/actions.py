@@ -100,6 +100,28 @@ class Leave:
     status: int
 
 
-Action = (
-    Spawn | Send | LoadSettings | StopLoading | Withdraw | Adopt | Discard | CloseListeners | ReopenLogs | Say | Leave
-)
+@dataclass(frozen=True, slots=True)
+class StartSuccessor:
+    """Run the command again as a new arbiter that inherits the listeners; answers with SuccessorStarted or Failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellSuccessor:
+    """Give the new arbiter an order."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class ReportReady:
+    """Tell the arbiter that started this one that its workers are not needed any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Own the pidfile and the socket files: the arbiter that had them is gone."""
+
+
+UpgradeAction = StartSuccessor | TellSuccessor | ReportReady | Promote
+FleetAction = Spawn | Send | LoadSettings | StopLoading | Withdraw | Adopt | Discard | CloseListeners | ReopenLogs
+Action = FleetAction | UpgradeAction | Say | Leave

@@ -12,15 +12,19 @@ BOOT_ATTEMPTS = 4
 LONGEST_DELAY = 30.0
 """Seconds. Gunicorn has no back-off, supervisors (systemd, Kubernetes) reach 10 s to 5 min."""
 
+LONGEST_DELAY_OF_READY = 1.0
+"""Seconds. A worker that was ready dies of a request: while nobody is forked, the same request sent again takes the
+other workers one by one, and a longer wait makes an outage of it."""
+
 SETTLED = 5.0
 """Seconds a worker born after the last young death must have served for the streak to be over."""
 
 _QUIET_SIGNALS = {Signals.SIGTERM, Signals.SIGINT, Signals.SIGQUIT}
 
 
-def back_off(length: int) -> float:
-    """Seconds to wait after the `length`-th young death in a row: 0, 1, 2, 4 … at most LONGEST_DELAY."""
-    return 0.0 if length <= 1 else min(LONGEST_DELAY, 2.0 ** min(length - 2, 10))
+def back_off(length: int, longest: float = LONGEST_DELAY) -> float:
+    """Seconds to wait after the `length`-th young death in a row: 0, 1, 2, 4 … at most `longest`."""
+    return 0.0 if length <= 1 else min(longest, 2.0 ** min(length - 2, 10))
 
 
 def count_death(fleet: Fleet, worker: Worker, now: float, *, young: bool) -> Streak:
@@ -39,7 +43,8 @@ def count_death(fleet: Fleet, worker: Worker, now: float, *, young: bool) -> Str
     if not young or worker.born < streak.since:
         return streak
     length = streak.length + 1
-    return replace(streak, length=length, since=now, not_before=now + back_off(length))
+    longest = LONGEST_DELAY if worker.ready_at is None else LONGEST_DELAY_OF_READY
+    return replace(streak, length=length, since=now, not_before=now + back_off(length, longest))
 
 
 def is_quiet(event: Exited) -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from pronghorn.arbiter import upgrade
 from pronghorn.arbiter.actions import (
     Action,
     Adopt,
@@ -39,6 +40,8 @@ from pronghorn.arbiter.events import (
     Grow,
     Hangup,
     Interrupt,
+    Pause,
+    PredecessorGone,
     Reopen,
     SettingsLoaded,
     SettingsRejected,
@@ -46,6 +49,10 @@ from pronghorn.arbiter.events import (
     Spawned,
     SpawnFailed,
     Started,
+    SuccessorEnded,
+    SuccessorFailed,
+    SuccessorReady,
+    SuccessorStarted,
     Terminate,
     Tick,
     Upgrade,
@@ -55,8 +62,8 @@ from pronghorn.arbiter.events import (
 )
 from pronghorn.arbiter.fleet import Candidate, Fleet, Loading, Phase, Stage, Worker
 from pronghorn.arbiter.reconcile import (
-    LAST_MOMENT,
     QUICK,
+    dismiss,
     enforce_deadlines,
     reconcile,
     reload_failed,
@@ -85,17 +92,18 @@ def decide(fleet: Fleet, event: Event, now: float) -> tuple[Fleet, tuple[Action,
     """
     fleet, actions = _HANDLERS[type(event)](fleet, event, now)
     fleet, more = reconcile(fleet, now)
+    fleet, last = upgrade.announce(fleet)
     if not _watches(fleet):
         fleet = replace(fleet, ticked=None)
     elif fleet.ticked is None:
         fleet = replace(fleet, ticked=now)
-    return fleet, (*actions, *more)
+    return fleet, (*actions, *more, *last)
 
 
 def next_wakeup(fleet: Fleet, now: float) -> float | None:
     """The monotonic second at which a Tick is due, or None if only an event can change anything."""
     moments = _deadlines(fleet)
-    if fleet.phase is Phase.SERVING and fleet.streak.not_before > now:
+    if fleet.phase is Phase.SERVING and not fleet.paused and fleet.streak.not_before > now:
         moments.append(fleet.streak.not_before)
     if fleet.ticked is not None:
         moments.append(fleet.ticked + TICK)
@@ -106,6 +114,8 @@ def _deadlines(fleet: Fleet) -> list[float]:
     moments = [worker.kill_at for worker in fleet.workers if worker.kill_at is not None and worker.pid]
     if fleet.loading:
         moments.append(fleet.loading.kill_at)
+    if fleet.successor and fleet.successor.kill_at is not None:
+        moments.append(fleet.successor.kill_at)
     if fleet.drain_at is not None:
         moments.append(fleet.drain_at)
     return moments
@@ -122,7 +132,7 @@ def _on_started(fleet: Fleet, event: Started, now: float) -> Decision:
 
 def _on_tick(fleet: Fleet, event: Tick, now: float) -> Decision:
     if fleet.ticked is not None and now - fleet.ticked > LOST:
-        fleet = _forgive(fleet, now - fleet.ticked - TICK, now)
+        fleet = _forgive(fleet, now - fleet.ticked, now)
     fleet, actions = enforce_deadlines(replace(fleet, ticked=now), now)
     if fleet.drain_at is not None and now >= fleet.drain_at:
         fleet, more = _drain_all(fleet, now)
@@ -136,6 +146,7 @@ def _forgive(fleet: Fleet, lost: float, now: float) -> Fleet:
     workers = tuple(w if w.kill_at is None else replace(w, kill_at=w.kill_at + lost) for w in fleet.workers)
     loading = fleet.loading and replace(fleet.loading, kill_at=fleet.loading.kill_at + lost)
     drain_at = None if fleet.drain_at is None else fleet.drain_at + lost
+    fleet = upgrade.forgive(fleet, lost)
     return replace(fleet, workers=workers, loading=loading, drain_at=drain_at, amnesty=now)
 
 
@@ -193,7 +204,8 @@ def _on_spawn_failed(fleet: Fleet, event: SpawnFailed, now: float) -> Decision:
 
 def _on_ready(fleet: Fleet, event: WorkerReady, now: float) -> Decision:
     worker = fleet.by_pid(event.pid)
-    if worker is None or worker.stage is not Stage.BOOTING:
+    # One that says why it fails, or was aborted for being late, is about to end whatever else it says.
+    if worker is None or worker.stage is not Stage.BOOTING or worker.why:
         return fleet, []
     first = not fleet.proven
     fleet = with_worker(fleet, replace(worker, stage=Stage.READY, ready_at=now, kill_at=None))
@@ -283,13 +295,14 @@ def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: s
     actions: list[Action] = [Say(Level.ERROR, why)] if why else []
     fleet, more = _give_up_reload(fleet, now)
     actions += [*more, CloseListeners()]
-    limit = QUICK if quick else fleet.policy.graceful_timeout + LAST_MOMENT
     fleet = replace(fleet, phase=Phase.STOPPING, status=int(status), drain_at=None, hurried=quick)
     for worker in fleet.workers:
-        if worker.stage is Stage.LEAVING and not quick:
-            continue
-        fleet, orders = tell(fleet, worker, Order.QUIT if quick else Order.DRAIN, now + limit)
-        actions.extend(orders)
+        orders: list[Action] = []
+        if quick:
+            fleet, orders = tell(fleet, worker, Order.QUIT, now + QUICK)
+        elif worker.stage is not Stage.LEAVING:
+            fleet, orders = dismiss(fleet, worker, now)
+        actions += orders
     return fleet, actions
 
 
@@ -308,8 +321,8 @@ def _drop_candidate(fleet: Fleet, now: float) -> Decision:
     actions: list[Action] = [Discard(dropped)]
     for worker in fleet.workers:
         if worker.generation == dropped:
-            fleet, orders = tell(fleet, worker, Order.QUIT, now + QUICK)
-            actions.extend(orders)
+            fleet, orders = dismiss(fleet, worker, now)
+            actions += orders
     return replace(fleet, candidate=None), actions
 
 
@@ -342,19 +355,26 @@ def _on_interrupt(fleet: Fleet, event: Interrupt, now: float) -> Decision:
 def _on_hangup(fleet: Fleet, event: Hangup, now: float) -> Decision:
     if fleet.phase is not Phase.SERVING or fleet.drain_at is not None:
         return fleet, [Say(Level.INFO, "HUP is ignored: the server is stopping")]
+    if fleet.paused:
+        return upgrade.resume(fleet)
     number = fleet.newest + 1
     fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout))
     text = f"reloading as generation {number}"
     if fleet.preloaded:
-        text += "; the application's code stays as imported at the start (preload_app): only a restart changes it"
+        text += "; the application's code stays as imported at the start (preload_app): USR2 takes new code"
     return fleet, [Say(Level.INFO, text), LoadSettings(number)]
 
 
 def _on_settings_loaded(fleet: Fleet, event: SettingsLoaded, now: float) -> Decision:
-    if not _awaited(fleet, event.generation):
+    loading = fleet.loading
+    if loading is None or loading.generation != event.generation:
+        return fleet, [Discard(event.generation)]
+    fleet = replace(fleet, loading=None)
+    if loading.overdue:
+        # The log has said that this reload failed.
         return fleet, [Discard(event.generation)]
     fleet, actions = _drop_candidate(fleet, now)
-    return replace(fleet, loading=None, candidate=Candidate(event.generation, event.policy)), actions
+    return replace(fleet, candidate=Candidate(event.generation, event.policy)), actions
 
 
 def _on_settings_rejected(fleet: Fleet, event: SettingsRejected, now: float) -> Decision:
@@ -363,11 +383,6 @@ def _on_settings_rejected(fleet: Fleet, event: SettingsRejected, now: float) -> 
         return fleet, []
     # That it took too long has been said.
     return replace(fleet, loading=None), [] if loading.overdue else [reload_failed(fleet, event.why)]
-
-
-def _awaited(fleet: Fleet, generation: int) -> bool:
-    loading = fleet.loading
-    return loading is not None and loading.generation == generation and not loading.overdue
 
 
 def _on_grow(fleet: Fleet, event: Grow, now: float) -> Decision:
@@ -387,17 +402,10 @@ def _resize(fleet: Fleet, size: int) -> Decision:
 
 
 def _on_reopen(fleet: Fleet, event: Reopen, now: float) -> Decision:
-    # Also those that still boot: they inherited the access log that is old now. The arbiter's turn comes last, so that
-    # whoever waits for the new files finds that every worker has been told.
+    # Also those that still boot: they inherited the access log that is old now. The arbiter's turn comes first: where
+    # it is root and the workers are not, only it can make new files in the folder, and gives them to the workers' user.
     told = [Send(worker.pid, Order.REOPEN) for worker in fleet.workers if worker.pid is not None]
-    return fleet, [*told, ReopenLogs()]
-
-
-def _on_upgrade(fleet: Fleet, event: Upgrade, now: float) -> Decision:
-    # Its default action would end the server of somebody who only did what worked with Gunicorn.
-    return fleet, [
-        Say(Level.WARNING, "USR2 is ignored: this version has no upgrade in place; HUP reloads the application")
-    ]
+    return fleet, [ReopenLogs(), *told]
 
 
 _HANDLERS: dict[type, Callable[[Fleet, Any, float], Decision]] = {
@@ -417,5 +425,11 @@ _HANDLERS: dict[type, Callable[[Fleet, Any, float], Decision]] = {
     Grow: _on_grow,
     Shrink: _on_shrink,
     Reopen: _on_reopen,
-    Upgrade: _on_upgrade,
+    Upgrade: upgrade.on_upgrade,
+    Pause: upgrade.on_pause,
+    SuccessorStarted: upgrade.on_successor_started,
+    SuccessorReady: upgrade.on_successor_ready,
+    SuccessorFailed: upgrade.on_successor_failed,
+    SuccessorEnded: upgrade.on_successor_ended,
+    PredecessorGone: upgrade.on_predecessor_gone,
 }

@@ -115,8 +115,48 @@ class Reopen:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """SIGUSR2: with Gunicorn, exec a new arbiter beside this one."""
+    """SIGUSR2: start a new arbiter beside this one."""
 
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """SIGWINCH: drain all workers and stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorStarted:
+    """The process of the new arbiter exists."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorReady:
+    """All workers of the new arbiter are ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorFailed:
+    """The new arbiter says why it cannot serve, or could not be started at all."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorEnded:
+    """The process of the new arbiter is gone, as in Exited."""
+
+    pid: int
+    status: int = 0
+    signal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PredecessorGone:
+    """The arbiter that started this one in an upgrade is gone."""
+
+
+UpgradeEvent = Upgrade | Pause | SuccessorStarted | SuccessorReady | SuccessorFailed | SuccessorEnded | PredecessorGone
 
 Event = (
     Started
@@ -135,5 +175,5 @@ Event = (
     | Grow
     | Shrink
     | Reopen
-    | Upgrade
+    | UpgradeEvent
 )

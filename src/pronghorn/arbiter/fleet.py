@@ -86,6 +86,25 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """The new arbiter of an upgrade (`upgrade.py`)."""
+
+    pid: int | None = None
+    ready: bool = False
+    kill_at: float | None = None
+    """Monotonic second at which it is stopped if it is not ready; killed, once it is `late`."""
+    late: bool = False
+    manual: bool = False
+    """An operator has taken part (WINCH, HUP): this arbiter does not leave by itself."""
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """How log lines call it."""
+        return f"pid {self.pid}"
+
+
+@dataclass(frozen=True, slots=True)
 class Loading:
     """Settings that are being read for `generation`, in a process of their own, which may take until `kill_at`."""
 
@@ -104,6 +123,11 @@ class Fleet:
         size: workers wanted now; starts as `policy.size`, changed by TTIN and TTOU.
         slots: processes that may exist at once, drainers included (the scoreboard's length).
         preloaded: the arbiter has imported the application, so no reload can change its code.
+        irreplaceable: why this arbiter cannot be upgraded in place; empty if it can.
+        predecessor: process id of the arbiter that started this one in an upgrade, until it is gone; 0 if none.
+        announced: whether it was told that this one is ready.
+        successor: the new arbiter that this one has started.
+        paused: no worker is wanted, because of WINCH or because the successor serves.
         proven: whether any worker has ever been ready; until then a failing application ends the command.
     """
 
@@ -115,6 +139,11 @@ class Fleet:
     newest: int = 1
     loading: Loading | None = None
     candidate: Candidate | None = None
+    irreplaceable: str = ""
+    predecessor: int = 0
+    announced: bool = False
+    successor: Successor | None = None
+    paused: bool = False
     phase: Phase = Phase.SERVING
     status: int = 0
     drain_at: float | None = None

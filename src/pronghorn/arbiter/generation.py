@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pronghorn.arbiter import ownership
 from pronghorn.arbiter.fleet import Policy
 from pronghorn.arbiter.listeners import Listener, close_listeners, open_listeners
 from pronghorn.errors import StartError
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
+from pronghorn.worker.privileges import account_of, masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,9 @@ class Generation:
         Arguments:
             held: listeners that are open already and are used again where the addresses are the same.
         """
-        listeners = open_listeners(settings.network.bind, settings.network.backlog, held)
+        account_of(settings.identity)  # One clear line now instead of one from each worker.
+        with masked(settings.identity.umask):
+            listeners = open_listeners(settings.network.bind, settings.network.backlog, held)
         try:
             return cls.with_listeners(settings, listeners)
         except StartError:
@@ -37,7 +41,9 @@ class Generation:
         """Opens the access log; the listeners are open. StartError if that cannot be done."""
         logs = settings.logs
         # Opened here and inherited: one clear line now instead of one from each worker.
-        access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
+        with masked(settings.identity.umask):
+            access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
+        ownership.give(settings, listeners, access)
         return cls(settings, tuple(listeners), access)
 
     @property

@@ -1,15 +1,18 @@
 """Binds the listeners that all workers share: TCP over IPv4 and IPv6, unix sockets, inherited descriptors."""
 
 import errno
+import logging
 import os
 import socket
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pronghorn.errors import ListenError
 from pronghorn.options.address import Address, FdAddress, TcpAddress, UnixAddress, parse_address
+
+log = logging.getLogger("pronghorn.error")
 
 EVERY_IPV4 = "0.0.0.0"  # noqa: S104 - what `:8000` asks for
 
@@ -47,11 +50,12 @@ def open_listeners(addresses: Sequence[str], backlog: int, held: Sequence[Listen
         ListenError: one line that names the address and the remedy.
     """
     opened: list[Listener] = []
-    known = {listener.text: listener for listener in held}
     try:
         for text in dict.fromkeys(addresses):
-            if text in known:
-                opened.append(known[text])
+            # A name may stand for several: `localhost` is 127.0.0.1 and ::1.
+            known = [listener for listener in held if listener.text == text]
+            if known:
+                opened.extend(known)
             else:
                 opened.extend(_open(text, parse_address(text), backlog))
     except BaseException:
@@ -60,12 +64,21 @@ def open_listeners(addresses: Sequence[str], backlog: int, held: Sequence[Listen
     return opened
 
 
-def close_listeners(listeners: Iterable[Listener]) -> None:
-    """Closes them, and removes the files of unix sockets that are still ours."""
+def close_listeners(listeners: Iterable[Listener], spared: Container[str] = ()) -> None:
+    """Closes them, and removes the files of unix sockets that are still ours.
+
+    Arguments:
+        spared: socket files that another arbiter serves, during an upgrade.
+    """
     for listener in listeners:
         listener.socket.close()
-        if listener.inode is not None and _inode(listener.path) == listener.inode:
+        if listener.inode is None or listener.path in spared or inode_of(listener.path) != listener.inode:
+            continue
+        try:
             Path(listener.path).unlink()
+        except OSError as error:
+            # The next start removes it: nobody answers there.
+            log.warning("the socket file %s cannot be removed: %s", listener.path, error.strerror)
 
 
 def url_of(sock: socket.socket) -> str:
@@ -149,7 +162,7 @@ def _open_unix(text: str, path: str, backlog: int) -> Listener:
     except OSError as error:
         sock.close()
         raise ListenError(_explain(text, error)) from error
-    return Listener(text, sock, str(Path(path).absolute()), _inode(path))
+    return Listener(text, sock, str(Path(path).absolute()), inode_of(path))
 
 
 def _remove_stale(text: str, path: str) -> None:
@@ -172,7 +185,8 @@ def _remove_stale(text: str, path: str) -> None:
     raise ListenError(f"cannot listen on {text}: another server answers there; stop it, or use another --bind")
 
 
-def _inode(path: str) -> tuple[int, int] | None:
+def inode_of(path: str) -> tuple[int, int] | None:
+    """Device and inode of the file, None if there is none."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:

@@ -18,16 +18,37 @@ from typing import Any, Self
 
 from pronghorn.apps.load import enter_surroundings, load
 from pronghorn.arbiter.banner import banner
+from pronghorn.arbiter.command import obstacle
 from pronghorn.arbiter.decide import decide, next_wakeup
-from pronghorn.arbiter.events import Event, Grow, Hangup, Interrupt, Reopen, Shrink, Started, Terminate, Tick, Upgrade
+from pronghorn.arbiter.events import (
+    Event,
+    Grow,
+    Hangup,
+    Interrupt,
+    Pause,
+    Reopen,
+    Shrink,
+    Started,
+    Terminate,
+    Tick,
+    Upgrade,
+)
 from pronghorn.arbiter.fleet import Fleet
 from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.lineage import Lineage
 from pronghorn.arbiter.listeners import close_listeners
+from pronghorn.arbiter.notify import Notifier
+from pronghorn.arbiter.ownership import root_on_privileged_port
 from pronghorn.arbiter.perform import Means, Performer
 from pronghorn.arbiter.pidfile import Pidfile
+from pronghorn.arbiter.succession import Predecessor, claim
+from pronghorn.arbiter.surroundings import Surroundings
+from pronghorn.errors import StartError
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
 from pronghorn.worker import classes, native
+from pronghorn.worker.exits import Exit
+from pronghorn.worker.privileges import account_of, drop, masked
 
 SLOTS_PER_WORKER = 4
 """Processes that may exist at once for each worker wanted: itself, its replacement, and drainers of earlier reloads."""
@@ -39,80 +60,177 @@ SIGNALS: dict[int, tuple[Callable[[], Event], bool]] = {
     signal.SIGINT: (Interrupt, False),
     signal.SIGQUIT: (Interrupt, False),
     signal.SIGTERM: (Terminate, False),
+    # Sent at once, USR2, WINCH and HUP mean what they mean in this order.
+    signal.SIGUSR2: (Upgrade, False),
+    signal.SIGWINCH: (Pause, False),
     signal.SIGHUP: (Hangup, False),
     signal.SIGTTIN: (Grow, True),
     signal.SIGTTOU: (Shrink, True),
     signal.SIGUSR1: (Reopen, False),
-    signal.SIGUSR2: (Upgrade, False),
 }
 """What each signal means, and whether two of them mean it twice."""
+
+STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 log = logging.getLogger("pronghorn.error")
 
 
-def run(settings: Settings, reload_settings: Callable[[], Settings]) -> int:
+def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bool = True) -> int:
     """Serves until a signal ends it; the exit status (docs/signals.md). Must be called on the main thread.
 
     Arguments:
         reload_settings: called for each SIGHUP, in a process of its own; StartError keeps the settings that serve.
+        ends: the process ends with the server, so that signals mean nothing any more.
 
     Raises:
         StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
     """
+    native.unpatch()
+    surroundings = Surroundings.find()
+    try:
+        return _run(settings, reload_settings, surroundings, ends=ends)
+    except StartError as error:
+        if surroundings.predecessor is not None:
+            surroundings.predecessor.failed("; ".join(str(error).splitlines()))
+        raise
+
+
+def _run(
+    settings: Settings, reload_settings: Callable[[], Settings], surroundings: Surroundings, *, ends: bool
+) -> int:
+    predecessor = surroundings.predecessor
     folder = Path.cwd()
-    observe_log.setup(settings.logs)
+    with masked(settings.identity.umask):
+        observe_log.setup(settings.logs)
     with contextlib.ExitStack() as cleanup:
-        if settings.fleet.pidfile:
-            pidfile = Pidfile(settings.fleet.pidfile)
-            pidfile.write()
-            cleanup.callback(pidfile.remove)
-        first = Generation.prepare(settings)
-        cleanup.callback(close_listeners, first.listeners)
+        # First of all: from here on no signal leaves a pidfile or a socket behind.
+        signals = cleanup.enter_context(_Signals(ends=ends))
+        selector = cleanup.enter_context(selectors.EpollSelector())
+        lineage = Lineage(surroundings, _write_pidfile(settings, predecessor), selector)
+        cleanup.callback(lineage.close)
+        first = _prepare(settings, predecessor)
+        cleanup.callback(lambda: close_listeners(first.listeners, lineage.spared()))
         for line in banner(settings, first.listeners):
             log.info("%s", line)
-        app = _preload(settings) if settings.app.preload_app else None
+        warning = root_on_privileged_port(settings, first.listeners)
+        if warning:
+            log.warning("%s", warning)
+        app = None
+        if settings.app.preload_app:
+            try:
+                with signals.interrupting():
+                    app = _preload(settings)
+            except KeyboardInterrupt:
+                log.info("stopped while the application was imported")
+                return Exit.OK
         native.unpatch()
-        selector = cleanup.enter_context(selectors.EpollSelector())
-        signals = cleanup.enter_context(_Signals())
         policy = first.policy
         slots = max(FEWEST_SLOTS, SLOTS_PER_WORKER * policy.size)
         foreign = (signals.reader, signals.writer, selector.fileno())
-        performer = Performer(first, Means(app, reload_settings, folder, selector, foreign, slots))
+        performer = Performer(first, Means(app, reload_settings, folder, selector, foreign, slots, lineage))
         cleanup.callback(performer.close)
         # What is alive now is shared with the workers for good: a collection that only touched the objects' headers
         # would copy every page of them in each worker.
         gc.collect()
         gc.freeze()
         cleanup.callback(gc.unfreeze)
-        fleet = Fleet(policy, policy.size, slots, preloaded=app is not None)
-        return _Arbiter(fleet, performer, selector, signals).run()
+        fleet = Fleet(
+            policy,
+            policy.size,
+            slots,
+            preloaded=app is not None,
+            irreplaceable=obstacle(),
+            predecessor=lineage.predecessor,
+        )
+        status = _Arbiter(fleet, performer, selector, signals, surroundings.notifier).run()
+        if status:
+            lineage.failed(performer.trouble)
+        return status
+
+
+def _write_pidfile(settings: Settings, predecessor: Predecessor | None) -> Pidfile | None:
+    if not settings.fleet.pidfile:
+        return None
+    pidfile = Pidfile(settings.fleet.pidfile, 0 if predecessor is None else predecessor.pid)
+    with masked(settings.identity.umask):
+        pidfile.write()
+    return pidfile
+
+
+def _prepare(settings: Settings, predecessor: Predecessor | None) -> Generation:
+    if predecessor is None:
+        return Generation.prepare(settings)
+    held = claim(predecessor.listeners, settings.network.bind)
+    generation = Generation.prepare(settings, held)
+    used = {listener.socket for listener in generation.listeners}
+    for listener in held:
+        if listener.socket not in used:
+            # Its file, if it has one, is still the old arbiter's.
+            listener.socket.close()
+    return generation
 
 
 def _preload(settings: Settings) -> Callable[..., Any]:
+    account = account_of(settings.identity)
+    if account is not None:
+        # What is imported here is the application's code: it must not find itself root, nor a way to become it.
+        drop(account)
+        log.info("the arbiter is user %d from here on, because it imports the application (preload_app)", account.uid)
     enter_surroundings(settings.app)
     classes.prepare(settings.fleet.worker_class)
     return load(settings.app.app)
 
 
+def has_terminal() -> bool:
+    """Whether this process belongs to a terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 class _Signals:
-    """Counts signals as they arrive, and wakes the selector; nothing is done in a handler."""
+    """Counts signals as they arrive, and wakes the selector; nothing else is done in a handler."""
+
+    def __init__(self, *, ends: bool) -> None:
+        self._ends = ends
 
     def __enter__(self) -> Self:
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.counts: Counter[int] = Counter()
+        self._interrupts = False
         self._wakeup_before = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._note) for number in (*SIGNALS, signal.SIGCHLD)}
+        handled = [*SIGNALS, signal.SIGCHLD]
+        if has_terminal():
+            # A terminal sends WINCH whenever its window changes its size.
+            handled.remove(signal.SIGWINCH)
+        self._before = {number: signal.signal(number, self._note) for number in handled}
         return self
 
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # A stop that is repeated while the interpreter winds up must not turn its exit status into a death.
+            signal.signal(number, signal.SIG_IGN if self._ends and number in SIGNALS else handler)
         os.close(self.reader)
         os.close(self.writer)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.counts[number] += 1
+        if self._interrupts and number in STOPS:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Within the block a stop raises KeyboardInterrupt: what is done there may take for ever."""
+        self._interrupts = True
+        try:
+            if any(self.counts[number] for number in STOPS):
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._interrupts = False
 
     def take(self) -> Counter[int]:
         """What arrived since the last call. A full pipe loses wake-ups, never signals."""
@@ -126,9 +244,17 @@ class _Signals:
 class _Arbiter:
     """The fleet as it is known, and the loop around it."""
 
-    def __init__(self, fleet: Fleet, performer: Performer, selector: selectors.BaseSelector, signals: _Signals) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        performer: Performer,
+        selector: selectors.BaseSelector,
+        signals: _Signals,
+        notifier: Notifier,
+    ) -> None:
         self.fleet = fleet
         self._performer = performer
+        self._notifier = notifier
         self._selector = selector
         self._signals = signals
         selector.register(signals.reader, selectors.EVENT_READ, None)
@@ -139,11 +265,12 @@ class _Arbiter:
         while self._performer.status is None:
             for event in self._wait():
                 self._handle(event)
+            self._notifier.watch(self.fleet, self._performer.heartbeats, time.monotonic())
         return self._performer.status
 
     def _wait(self) -> Iterator[Event]:
         now = time.monotonic()
-        due = next_wakeup(self.fleet, now)
+        due = min((at for at in (next_wakeup(self.fleet, now), self._notifier.due()) if at is not None), default=None)
         ready = self._selector.select(None if due is None else max(0.0, due - now))
         counts = self._signals.take()
         for number, (event, repeats) in SIGNALS.items():
@@ -165,6 +292,7 @@ class _Arbiter:
             self.fleet, actions = decide(self.fleet, waiting.popleft(), time.monotonic())
             for action in actions:
                 waiting.extend(self._performer.perform(action))
+        self._notifier.update(self.fleet, time.monotonic())
 
     def __repr__(self) -> str:
         fleet = self.fleet

@@ -16,7 +16,9 @@ from pronghorn.arbiter.actions import (
     Adopt,
     CloseListeners,
     Discard,
+    FleetAction,
     Leave,
+    Level,
     LoadSettings,
     Order,
     ReopenLogs,
@@ -24,6 +26,7 @@ from pronghorn.arbiter.actions import (
     Send,
     Spawn,
     StopLoading,
+    UpgradeAction,
     Withdraw,
 )  # fmt: skip
 from pronghorn.arbiter.deaths import describe
@@ -39,7 +42,9 @@ from pronghorn.arbiter.events import (
     WorkerTired,
 )  # fmt: skip
 from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.lineage import Lineage
 from pronghorn.arbiter.listeners import close_listeners
+from pronghorn.arbiter.ownership import give_logs
 from pronghorn.arbiter.preparation import Preparation, Task
 from pronghorn.engine.scoreboard import Scoreboard
 from pronghorn.errors import StartError
@@ -48,6 +53,7 @@ from pronghorn.options import Settings
 from pronghorn.worker import report
 from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.privileges import masked
 
 SIGNALS = {
     Order.DRAIN: signal.SIGTERM,
@@ -74,6 +80,7 @@ class Means:
         selector: told of every child's pipe; the key's data is the pid.
         foreign: descriptors of the arbiter's loop, closed in every child.
         slots: how many workers may exist at once.
+        lineage: the arbiters of an upgrade.
     """
 
     app: Callable[..., Any] | None
@@ -82,6 +89,7 @@ class Means:
     selector: selectors.BaseSelector
     foreign: tuple[int, ...]
     slots: int
+    lineage: Lineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ class Performer:
 
     def __init__(self, first: Generation, means: Means) -> None:
         self.status: int | None = None
+        self.trouble = ""
         self._means = means
         self._selector = means.selector
         self._generations = {1: first}
@@ -112,13 +121,16 @@ class Performer:
 
     def perform(self, action: Action) -> list[Event]:
         """Does one thing; what came of it."""
+        if isinstance(action, UpgradeAction):
+            return self._means.lineage.perform(action, self._listeners)
+        return self._perform(action)
+
+    def _perform(self, action: FleetAction | Say | Leave) -> list[Event]:
         match action:
             case Spawn():
                 return [self._spawn(action)]
             case Send(pid, order):
-                if order is Order.ABORT:
-                    self._say_running(pid)
-                self._send(pid, SIGNALS[order])
+                self._send(pid, order)
             case LoadSettings(generation):
                 return self._load_settings(generation)
             case StopLoading(order):
@@ -134,7 +146,7 @@ class Performer:
             case ReopenLogs():
                 self._reopen_logs()
             case Say(level, text):
-                log.log(getattr(logging, level.name), "%s", text)
+                self._say(level, text)
             case Leave(status):
                 self.status = status
         return []
@@ -144,7 +156,10 @@ class Performer:
         return {pid: self._board.slot(child.slot).heartbeat for pid, child in self._children.items()}
 
     def read_reports(self, pid: int) -> Iterator[Event]:
-        """What a child's pipe holds now."""
+        """What a child's pipe, or that of another arbiter, holds now."""
+        if self._means.lineage.knows(pid):
+            yield from self._means.lineage.read(pid)
+            return
         if self._preparing is not None and self._preparing.pid == pid:
             yield from self._hear_of(self._preparing)
             return
@@ -174,6 +189,7 @@ class Performer:
             if code is not None:
                 yield from self._bury(pid, code)
         yield from self._reap_preparations()
+        yield from self._means.lineage.reap()
         if os.getpid() == 1:
             _reap_strangers(self._pids())
 
@@ -246,7 +262,7 @@ class Performer:
                 app=self._means.app,
                 report_to=writer,
                 leash=self._leash,
-                foreign=[*self._means.foreign, *pipes, reader, self._leash_held],
+                foreign=[*self._means.foreign, *self._means.lineage.descriptors, *pipes, reader, self._leash_held],
             )
             status = run(birth)
         except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it
@@ -264,6 +280,11 @@ class Performer:
             if other is not own and other.access is not None:
                 other.access.sink.close()
 
+    def _say(self, level: Level, text: str) -> None:
+        if level is Level.ERROR:
+            self.trouble = text
+        log.log(getattr(logging, level.name), "%s", text)
+
     def _say_running(self, pid: int) -> None:
         """What a worker that hangs or has crashed was doing, by what it wrote before it called the application."""
         if pid not in self._children or pid in self._described:
@@ -272,15 +293,17 @@ class Performer:
         for request in self._board.slot(self._children[pid].slot).running():
             log.error("Worker %d was running %s", pid, request)
 
-    def _send(self, pid: int, number: int) -> None:
+    def _send(self, pid: int, order: Order) -> None:
+        if order is Order.ABORT:
+            self._say_running(pid)
         # A pid stays ours until it is reaped, so it can be gone but never be somebody else's.
         if pid in self._children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(pid, SIGNALS[order])
 
     def _load_settings(self, number: int) -> list[Event]:
         self._stop_loading(Order.KILL)
-        foreign = (*self._means.foreign, self._leash_held)
+        foreign = (*self._means.foreign, *self._means.lineage.descriptors, self._leash_held)
         task = Task(self._means.reload_settings, self._means.folder, self._listeners, foreign)
         try:
             self._preparing = Preparation(number, task)
@@ -338,17 +361,24 @@ class Performer:
 
     def _adopt(self, number: int) -> None:
         self._keep({other for other in self._generations if other >= number})
+        settings = self._generations[number].settings
         try:
-            observe_log.setup(self._generations[number].settings.logs)
+            with masked(settings.identity.umask):
+                observe_log.setup(settings.logs)
         except StartError as error:
             # Its workers could open it a moment ago; the arbiter stays with the log it has.
             log.error("%s", error)  # noqa: TRY400 - the line says it all
+        give_logs(settings, None)
 
     def _reopen_logs(self) -> None:
-        observe_log.reopen()
+        newest = self._generations[max(self._generations)].settings if self._generations else None
+        with masked(newest.identity.umask) if newest else contextlib.nullcontext():
+            observe_log.reopen()
+            for generation in self._generations.values():
+                if generation.access is not None:
+                    generation.access.reopen()
         for generation in self._generations.values():
-            if generation.access is not None:
-                generation.access.reopen()
+            give_logs(generation.settings, generation.access)
 
     def _keep(self, numbers: set[int]) -> None:
         """Drops all other generations, and what only they need."""
@@ -363,7 +393,8 @@ class Performer:
         if self._preparing is not None:
             return  # It may ask for any of the listeners that were open when it began.
         used = {listener.socket for generation in self._generations.values() for listener in generation.listeners}
-        close_listeners(listener for listener in self._listeners if listener.socket not in used)
+        unused = [listener for listener in self._listeners if listener.socket not in used]
+        close_listeners(unused, self._means.lineage.spared())
         self._listeners = tuple(listener for listener in self._listeners if listener.socket in used)
 
     def _pids(self) -> set[int]:

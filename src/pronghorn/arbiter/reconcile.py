@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from pronghorn.arbiter.actions import Action, Leave, Level, Order, Say, Send, Spawn, StopLoading
+from pronghorn.arbiter import upgrade
+from pronghorn.arbiter.actions import Action, Discard, Leave, Level, Order, Say, Send, Spawn, StopLoading
 from pronghorn.arbiter.fleet import Fleet, Phase, Stage, Worker
 
 QUICK = 3.0
@@ -18,13 +19,37 @@ _UNREADY = (Stage.FORKING, Stage.BOOTING)
 def reconcile(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     """The fleet and the orders that bring it nearer to what is wanted."""
     actions: list[Action] = []
-    if fleet.phase is Phase.SERVING:
+    if fleet.phase is Phase.SERVING and fleet.paused:
+        fleet, more = _empty(fleet, now)
+        actions += more
+    elif fleet.phase is Phase.SERVING:
         for step in (_drain_surplus, _fork_missing, _fork_candidate):
             fleet, more = step(fleet, now)
             actions += more
     elif fleet.phase is Phase.STOPPING and not fleet.workers:
         fleet = replace(fleet, phase=Phase.GONE)
         actions.append(Leave(fleet.status))
+    return fleet, actions
+
+
+def _empty(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
+    """No worker is wanted: drains all, gives up a reload, and leaves if this arbiter has nothing to wait for."""
+    actions: list[Action] = []
+    if fleet.candidate:
+        actions.append(Discard(fleet.candidate.generation))
+        fleet = replace(fleet, candidate=None)
+    if fleet.loading:
+        actions.append(StopLoading(Order.KILL))
+        fleet = replace(fleet, loading=None)
+    for worker in fleet.workers:
+        if worker.stage is not Stage.LEAVING:
+            unready = worker.stage in _UNREADY
+            limit = QUICK if unready else fleet.policy.graceful_timeout + LAST_MOMENT
+            fleet, orders = tell(fleet, worker, Order.QUIT if unready else Order.DRAIN, now + limit)
+            actions += orders
+    if upgrade.may_leave(fleet):
+        fleet = replace(fleet, phase=Phase.GONE)
+        actions.append(Leave(0))
     return fleet, actions
 
 
@@ -35,7 +60,8 @@ def with_worker(fleet: Fleet, worker: Worker) -> Fleet:
 
 def tell(fleet: Fleet, worker: Worker, order: Order, kill_at: float) -> tuple[Fleet, list[Action]]:
     """Tells one worker to leave, and remembers when it must be gone. A worker already leaving is never given longer."""
-    if worker.stage is Stage.LEAVING:
+    # One that was aborted for being late with its boot is leaving too, if under another name.
+    if worker.stage is Stage.LEAVING or (worker.stage is Stage.BOOTING and worker.why):
         # kill_at is None once the kill has been sent: nothing more can be asked of that process.
         if worker.kill_at is None:
             return fleet, []
@@ -44,12 +70,23 @@ def tell(fleet: Fleet, worker: Worker, order: Order, kill_at: float) -> tuple[Fl
     return fleet, [] if worker.pid is None else [Send(worker.pid, order)]
 
 
+def dismiss(fleet: Fleet, worker: Worker, now: float) -> tuple[Fleet, list[Action]]:
+    """Tells one worker to finish what it has and go.
+
+    Also one that boots: its report that it is ready may be on the way, and with it requests. If it is not, it ends at
+    once, because nothing handles TERM yet.
+    """
+    return tell(fleet, worker, Order.DRAIN, now + fleet.policy.graceful_timeout + LAST_MOMENT)
+
+
 def enforce_deadlines(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     """Stops what is past its deadline.
 
     Called for a Tick only, the last event of a turn: a worker that has reported or ended meanwhile is not late.
     """
     fleet, actions = _stop_late_loading(fleet, now)
+    fleet, more = upgrade.expire(fleet, now)
+    actions += more
     for worker in fleet.workers:
         if worker.kill_at is None or now < worker.kill_at or worker.pid is None:
             continue
@@ -91,7 +128,7 @@ def _drain_surplus(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     leaving += [w for w in fleet.workers if w.stage in _UNREADY and w.generation < fleet.generation]
     actions: list[Action] = []
     for worker in leaving:
-        fleet, orders = tell(fleet, worker, Order.DRAIN, now + fleet.policy.graceful_timeout + LAST_MOMENT)
+        fleet, orders = dismiss(fleet, worker, now)
         actions += orders
     return fleet, actions
 

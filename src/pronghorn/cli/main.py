@@ -15,6 +15,7 @@ from pronghorn.cli.print_config import print_config
 from pronghorn.cli.serve import serve
 from pronghorn.cli.source import Source
 from pronghorn.errors import AppLoadError, SettingsError, StartError
+from pronghorn.options.inherited import addressed_to
 
 NAME = "pronghorn"
 GUNICORN_ARGUMENTS = "GUNICORN_CMD_ARGS"
@@ -91,7 +92,7 @@ def read_source(ctx: click.Context) -> Source:
             raise SettingsError(f"{origin}: {one_line(error)}") from error
         # What is given later wins.
         given, config = [*given_in(theirs, origin), *given], config or theirs.params["config"]
-    return Source(tuple(given), dict(os.environ), Path.cwd(), config)
+    return Source(tuple(given), addressed_to(os.getpid(), os.environ), Path.cwd(), config)
 
 
 def one_line(error: Exception) -> str:

@@ -7,24 +7,36 @@ from pathlib import Path
 import msgspec
 
 from pronghorn.cli.source import Source
+from pronghorn.errors import StartError
 from pronghorn.observe.sink import STANDARD
 from pronghorn.options import Settings
+from pronghorn.options.inherited import HANDOVER, addressed_to
 from pronghorn.settings.load import given_by_program
 
 
-def serve(source: Source) -> int:
-    """Run the arbiter; its exit status. StartError if the server cannot start."""
-    settings = _settings(source)
+def serve(source: Source, *, ends: bool = True) -> int:
+    """Run the arbiter; its exit status. StartError if the server cannot start.
+
+    `ends`: the process ends with it.
+    """
+    try:
+        settings = _settings(source)
+    except StartError as error:
+        if HANDOVER in os.environ:
+            from pronghorn.arbiter.succession import report_failure  # noqa: PLC0415
+
+            report_failure(str(error))
+        raise
     # Nothing but serving needs the arbiter, which brings the native modules.
     from pronghorn.arbiter import run  # noqa: PLC0415
 
-    return run(settings, lambda: _settings(source))
+    return run(settings, lambda: _settings(source), ends=ends)
 
 
 def serve_app(app: str, settings: Mapping[str, object]) -> int:
     """Run the arbiter for a program that calls `pronghorn.run`; its exit status. StartError as with `serve`."""
     arguments, config = given_by_program(app, settings)
-    return serve(Source(arguments, dict(os.environ), Path.cwd(), config))
+    return serve(Source(arguments, addressed_to(os.getpid(), os.environ), Path.cwd(), config), ends=False)
 
 
 def _settings(source: Source) -> Settings:

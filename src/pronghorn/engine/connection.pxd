@@ -66,6 +66,8 @@ cdef class Connection:
     cdef int put_file(self, int fd, long offset, uint64_t size) except -1
     # Sends as much as the peer takes. 0: all gone; 1: the peer is slow; -1: the peer is gone (`broken` is set).
     cdef int drain(self) except -2
+    # What is to be sent next is a file.
+    cdef bint sends_file(self) noexcept
     cdef void forget_outbox(self)
     cdef void reset_on_close(self)
     cdef int _drain_bytes(self, bytes data, int flags) except -2

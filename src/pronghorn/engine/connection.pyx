@@ -95,6 +95,9 @@ cdef class Connection:
         self.outbox_size += size
         return 0
 
+    cdef bint sends_file(self) noexcept:
+        return self.outbox is not None and isinstance(self.outbox[0], FileSlice)
+
     cdef int drain(self) except -2:
         cdef Py_ssize_t done = 0, count = len(self.outbox) if self.outbox is not None else 0
         cdef int result = 0

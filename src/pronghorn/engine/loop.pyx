@@ -70,6 +70,7 @@ from pronghorn.wire.response cimport render_date
 cdef enum:
     LONG_BATCH = 2 * MILLISECOND    # after a batch that took this long the calls of the next one are timed
     HOLD = 1 * MILLISECOND          # a response is kept back at most
+    RECENT = 1 * SECOND             # a connection that was used within it is not idle when a drain begins
     FLUSH_LOG = 50 * MILLISECOND    # and a line of the access log: a write for each would cost more than the line
 
 
@@ -351,7 +352,7 @@ cdef class Engine(Intake):
         return <int>((wakes - self.now + MILLISECOND - 1) // MILLISECOND) if wakes > self.now else 0
 
     cdef int _dispatch(self, PoolThread thread, uint64_t data, uint32_t events) except -1:
-        cdef int fd = <int>(data & 0xFFFFFFFF)
+        cdef int fd = <int><uint32_t>data
         cdef uint32_t serial = <uint32_t>(data >> 32)
         cdef uint64_t value
         cdef Connection connection
@@ -377,15 +378,16 @@ cdef class Engine(Intake):
         return 0
 
     cdef int _send_more(self, PoolThread thread, Connection connection) except -1:
-        cdef int result = connection.drain()
-        if result < 0:
-            self._drop(connection)
-        elif result > 0:
+        cdef int result = self._drain_file(thread, connection) if connection.sends_file() else connection.drain()
+        if result > 0 and not thread.lost:
             arm(connection, SEND, self.queues, self.now)
-        else:
+            return 0
+        if result == 0:
             # An exchange is that of a request whose body is still to come.
             connection.state = READING if connection.exchange is None else READING_BODY
-            self._settle(thread, connection, True)
+        self._settle(thread, connection, True)
+        if thread.lost:
+            self._work_on(thread)
         return 0
 
     cdef bint _hold(self, PoolThread thread, Connection connection) except -1:
@@ -556,13 +558,14 @@ cdef class Engine(Intake):
         return 0
 
     cdef int _drain_connection(self, Connection connection) except -1:
-        """An idle connection is closed. One that has just come, or was just answered, may be about to say something:
-        it has a moment to do so, and is answered with `Connection: close`."""
+        """An idle connection is closed; one that has just come, or was just used, has a moment to say what it wants.
+
+        A busy client's next request crosses a close that comes right behind the last response. It may be sent again
+        (RFC 9112 section 9.3.1), but not every client does so, and the answer can say `Connection: close` instead.
+        """
         if connection.state != READING or connection.received.size or connection.armed == LINGER:
             return 0
-        if connection.armed == IDLE and (
-            self.now + self.queues[IDLE].duration_ns > connection.deadline_ns + self.queues[LINGER].duration_ns
-        ):
+        if connection.armed == IDLE and self.now + self.queues[IDLE].duration_ns > connection.deadline_ns + RECENT:
             connection.lingering = True
             self._part_from(connection)
         else:

@@ -59,6 +59,9 @@ cdef class Pool(Sockets):
     cdef int _start_thread(self) except -1
     cdef int _spare(self) except -1
     cdef int _call(self, PoolThread thread, Connection connection, Exchange exchange) except -1
+    # Sends more of a file; -1, 0 and 1 as Connection.drain. The baton may be lost meanwhile.
+    cdef int _drain_file(self, PoolThread thread, Connection connection) except -2
+    cdef int _take_verdict(self, PoolThread thread) noexcept
     cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1
     cdef int _finish(self, Connection connection, Exchange exchange) except -1
     cdef int _record(self, Connection connection, Exchange exchange) except -1

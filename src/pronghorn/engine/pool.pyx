@@ -27,7 +27,7 @@ from pronghorn.engine.baton cimport (
     baton_stop,
     baton_watch,
 )
-from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, Connection, disarm
+from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, SENDING, Connection, disarm
 from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, flush_out, stop_if_forked
 from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
 from pronghorn.engine.posix cimport (
@@ -279,15 +279,40 @@ cdef class Pool(Sockets):
             self._finish(connection, exchange)
         return 0
 
+    cdef int _drain_file(self, PoolThread thread, Connection connection) except -2:
+        """Sends more of a file as if that were a call of the application: it may have to be read from a disk, and if
+        that takes long the watchdog passes the baton on."""
+        cdef Baton* baton = self.baton
+        cdef int result = -1
+        self._spare()
+        connection.state = RUNNING
+        self.active += 1
+        thread.ticket = baton_enter(baton)
+        try:
+            result = connection.drain()
+        finally:
+            connection.state = SENDING
+            if not baton_leave(baton, thread.ticket):
+                thread.lost = True
+                self._take_verdict(thread)
+            thread.ticket = 0
+            self.active -= 1
+        return result
+
+    cdef int _take_verdict(self, PoolThread thread) noexcept:
+        """What the call was doing when it lost the baton; told once."""
+        cdef int verdict = self.baton.seats[thread.seat].verdict
+        self.baton.seats[thread.seat].verdict = 0
+        if verdict == WAS_BUSY:
+            add_int(&self.baton.computing, -1)
+        return verdict
+
     cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1:
         """What this call says about its route."""
         cdef int verdict = 0
         cdef uint64_t duration
         if thread.lost:
-            verdict = self.baton.seats[thread.seat].verdict
-            self.baton.seats[thread.seat].verdict = 0
-            if verdict == WAS_BUSY:
-                add_int(&self.baton.computing, -1)
+            verdict = self._take_verdict(thread)
         if exchange.route < 0:
             exchange.route = route_of(exchange.method, exchange.path)
         duration = monotonic_ns() - exchange.called_ns
@@ -522,8 +547,8 @@ cdef class Pool(Sockets):
             self._settle(thread, connection, False)
         stack = "".join(traceback.StackSummary.from_list(places).format()) or "  (it has no Python stack)"
         self.log.error(
-            "%s %s (request %s%s) runs for %.1f s and has been silent for more than %g s (setting `timeout`%s): %s, and "
-            "RequestTimeout is raised in its thread, which is in\n%s",
+            "%s %s (request %s%s) runs for %.1f s and has been silent for more than %g s (setting `timeout`%s): %s, "
+            "and RequestTimeout is raised in its thread, which is in\n%s",
             exchange.method, exchange.target, exchange.request_id(),
             f", client {connection.address}" if connection.address else "",
             (self.now - exchange.called_ns) / 1e9, exchange.timeout_ns / 1e9,

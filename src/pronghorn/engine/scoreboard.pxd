@@ -78,8 +78,8 @@ cdef class Slot:
     cdef readonly int index
 
 
-# A thread says what it is about to run; texts are latin-1, as all that comes from a peer is. Only the path of the target:
-# a query may hold what is nobody else's business. `name`: the request's id if it brought one.
+# A thread says what it is about to run; texts are latin-1, as all that comes from a peer is. Only the path of the
+# target: a query may hold what is nobody else's business. `name`: the request's id if it brought one.
 cdef void publish_call(
     Call* call, uint64_t started_ns, uint32_t connection, uint32_t number, str method, str address, str path, str name
 ) noexcept

@@ -1,8 +1,8 @@
 """What every worker is doing, in memory that the arbiter and all workers share.
 
-The arbiter makes the board before it forks; each worker writes its own row without a lock, everybody reads all rows. The
-calls in flight are written before the application is called: a worker that hangs with the interpreter lock, or that has
-crashed, still shows what it was doing.
+The arbiter makes the board before it forks; each worker writes its own row without a lock, everybody reads all rows.
+The calls in flight are written before the application is called: a worker that hangs with the interpreter lock, or that
+has crashed, still shows what it was doing.
 """
 
 import mmap

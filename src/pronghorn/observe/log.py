@@ -111,6 +111,16 @@ def dump_stacks_here() -> None:
         faulthandler.enable(sink.fileno(), all_threads=True)
 
 
+def give_to(uid: int, gid: int) -> None:
+    """Makes the log file the user's own; says so if that cannot be done."""
+    for sink in _sinks():
+        try:
+            sink.give_to(uid, gid)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            logging.getLogger(NAME).error("error log %s cannot be given to user %d: %s", sink.name, uid, reason)  # noqa: TRY400
+
+
 def error_stream() -> ErrorStream:
     """The object for `wsgi.errors`: text written to it goes to the error log's target. `setup` comes first."""
     sinks = _sinks()

@@ -61,6 +61,18 @@ class Sink:
         if old >= 0:
             os.close(old)
 
+    def give_to(self, uid: int, gid: int) -> None:
+        """Makes the log file the user's own, who will open it anew. Raises OSError if that cannot be done.
+
+        Only a plain file under the very path: behind a symbolic or a hard link somebody who may write to the folder
+        could have put a file that is nobody else's to give away (CVE-2016-1247).
+        """
+        if self.target == STANDARD or not self._regular:
+            return
+        there, here = os.lstat(self._path), os.fstat(self._descriptor)
+        if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) and here.st_nlink == 1:
+            os.fchown(self._descriptor, uid, gid)
+
     def fileno(self) -> int:
         """The descriptor that is written to; another one after `reopen`."""
         return self._descriptor

@@ -1,6 +1,11 @@
 """The addresses a listener can be bound to, and how they are written."""
 
+import re
+
 from msgspec import Struct
+
+SOCKET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,254}")
+"""A FileDescriptorName= of systemd, as far as it cannot be taken for a number or a separator."""
 
 DEFAULT_PORT = 8000
 HIGHEST_PORT = 65535
@@ -23,16 +28,17 @@ class UnixAddress(Struct, frozen=True):
 
 
 class FdAddress(Struct, frozen=True):
-    """A listening socket that this process inherited, by its descriptor."""
+    """A listening socket that this process inherited, by its descriptor or by the name that systemd gives it."""
 
     fd: int
+    name: str = ""
 
 
 Address = TcpAddress | UnixAddress | FdAddress
 
 
 def parse_address(text: str) -> Address:
-    """The address that `text` writes: `host:port`, `[::1]:8000`, `:8000`, `unix:/path`, `fd://3`.
+    """The address that `text` writes: `host:port`, `[::1]:8000`, `:8000`, `unix:/path`, `fd://3`, `fd://web`.
 
     A host alone gets port 8000, and `tcp://` may stand before a host, as with Gunicorn. ValueError says what is wrong
     and how to write it.
@@ -43,10 +49,12 @@ def parse_address(text: str) -> Address:
             raise ValueError(f"{text!r} has no path: write unix:/run/app.sock")
         return UnixAddress(path)
     if text.startswith("fd://"):
-        digits = text.removeprefix("fd://")
-        if not _is_number(digits):
-            raise ValueError(f"{text!r} has no descriptor number: write fd://3")
-        return FdAddress(int(digits))
+        which = text.removeprefix("fd://")
+        if _is_number(which):
+            return FdAddress(int(which))
+        if not SOCKET_NAME.fullmatch(which):
+            raise ValueError(f"{text!r} has no descriptor number: write fd://3, or the name of a socket unit, fd://web")
+        return FdAddress(-1, which)
     return _parse_tcp(text)
 
 

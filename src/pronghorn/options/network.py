@@ -14,13 +14,14 @@ class NetworkOptions(Struct, frozen=True, kw_only=True):
     bind: Annotated[
         tuple[str, ...],
         Option(
-            doc="Where to listen: `host:port`, `[::1]:8000`, `:8000` (every IPv4 address), `unix:/path` or `fd://3`. "
-            "May be given several times.",
+            doc="Where to listen: `host:port`, `[::1]:8000`, `:8000` (every IPv4 address), `unix:/path`, or a "
+            "socket that is passed: `fd://3`, or `fd://web` by its name in a systemd unit. May be given several times.",
             flags=("--bind", "-b"),
             gunicorn="bind",
             metavar="ADDRESS",
             check=parse_address,
-            default_text="`127.0.0.1:8000`, or `0.0.0.0:$PORT` where the environment has `PORT`",
+            default_text="`127.0.0.1:8000`, or `0.0.0.0:$PORT` where the environment has `PORT`, or the sockets that "
+            "systemd passes",
         ),
     ] = ("127.0.0.1:8000",)
 

@@ -11,6 +11,7 @@ class Unit(Enum):
 
     SECONDS = "seconds"
     BYTES = "bytes"
+    MODE = "permission bits"
 
 
 LONGEST = 366 * 24 * 3600
@@ -46,6 +47,8 @@ class Option(Struct, frozen=True, kw_only=True):
     """Environment names that platforms use, read besides `PRONGHORN_<NAME>`, which wins over them."""
     check: Callable[[str], object] | None = None
     """Called with the text, or with each text of a list; raises ValueError with a message that stands alone."""
+    number_as_text: bool = False
+    """Whether a file may write the text as a number: a user's id."""
     separator: str | None = ","
     """What may separate the members of a list that is written as one text; None: nothing may."""
     own_environment: bool = True

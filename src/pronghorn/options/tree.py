@@ -5,6 +5,7 @@ from msgspec import Struct, field
 from pronghorn.options.app import AppOptions
 from pronghorn.options.engine import EngineOptions
 from pronghorn.options.fleet import FleetOptions
+from pronghorn.options.identity import IdentityOptions
 from pronghorn.options.logs import LogOptions
 from pronghorn.options.network import NetworkOptions
 from pronghorn.options.trust import TrustOptions
@@ -16,6 +17,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     app: AppOptions = field(default_factory=AppOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     fleet: FleetOptions = field(default_factory=FleetOptions)
+    identity: IdentityOptions = field(default_factory=IdentityOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
     logs: LogOptions = field(default_factory=LogOptions)
     trust: TrustOptions = field(default_factory=TrustOptions)

@@ -15,7 +15,7 @@ TYPES = {
     Kind.TEXT: "text",
     Kind.LIST: "list of texts",
 }
-UNITS = {Unit.SECONDS: "duration", Unit.BYTES: "size"}
+UNITS = {Unit.SECONDS: "duration", Unit.BYTES: "size", Unit.MODE: "permission bits"}
 
 
 def type_text(entry: Entry) -> str:

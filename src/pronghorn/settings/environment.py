@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from pronghorn.options.inherited import LISTEN_FDS, SCHEME, passed_sockets
 from pronghorn.options.table import TABLE
 from pronghorn.settings.given import REMEDY, Given, Layer, unknown
 
@@ -29,8 +30,14 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def read_port(environ: Mapping[str, str]) -> Layer:
-    """The default of `bind` on platforms that say the port in `PORT`. It gives way to every other source."""
+    """The default of `bind` where a platform says it: systemd passes sockets, others name the port in `PORT`.
+
+    It gives way to every other source.
+    """
     layer = Layer()
-    if environ.get(PORT):
+    passed = [f"{SCHEME}{fd}" for fd in passed_sockets(environ)]
+    if passed:
+        layer.given.append(Given("bind", passed, f"environment {LISTEN_FDS}"))
+    elif environ.get(PORT):
         layer.given.append(Given("bind", f"0.0.0.0:{environ[PORT]}", f"environment {PORT}"))
     return layer

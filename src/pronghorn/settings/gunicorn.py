@@ -9,12 +9,12 @@ HOOKS = frozenset({
 SETTINGS = frozenset({
     "ca_certs", "capture_output", "cert_reqs", "certfile", "check_config", "ciphers", "config", "daemon",
     "default_proc_name", "disable_redirect_access_to_syslog", "dogstatsd_tags", "do_handshake_on_connect",
-    "enable_stdio_inheritance", "forwarder_headers", "group", "header_map", "initgroups", "keyfile", "logconfig",
+    "enable_stdio_inheritance", "forwarder_headers", "header_map", "keyfile", "logconfig",
     "logconfig_dict", "logconfig_json", "logger_class", "paste", "permit_obsolete_folding",
     "permit_unconventional_http_method", "permit_unconventional_http_version", "print_config", "proxy_allow_ips",
     "proxy_protocol", "raw_paste_global_conf", "reload", "reload_engine", "reload_extra_files", "reuse_port",
     "secure_scheme_headers", "sendfile", "spew", "ssl_version", "statsd_host", "statsd_prefix", "strip_header_spaces",
     "suppress_ragged_eofs", "syslog", "syslog_addr", "syslog_facility", "syslog_prefix", "tmp_upload_dir", "umask",
-    "user", "worker_tmp_dir",
+    "worker_tmp_dir",
 })  # fmt: skip
 """A name here is told apart from a misspelt one."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from pronghorn.errors import SettingsError
 from pronghorn.options import Settings
+from pronghorn.options.inherited import resolve
 from pronghorn.options.table import SUBJECTS, TABLE
 from pronghorn.settings.agree import MEANT_BY_CLASS, cautions, contradictions, remarks
 from pronghorn.settings.environment import read_environment, read_port
@@ -56,6 +57,10 @@ def load(
         except ValueError as error:
             problems.append(f"{given.origin}: {error}")
     _settle(values, origins, cwd)
+    try:
+        values["bind"] = resolve(values["bind"], environ)
+    except ValueError as error:
+        problems.append(f"{origins['bind']}: {error}")
     problems += contradictions(values, origins, cwd)
     # A source that cannot be read may well be the one that names the application.
     if needs_app and not values["app"] and not problems:

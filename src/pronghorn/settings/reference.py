@@ -34,6 +34,7 @@ server would start. A name that is no setting is an error, and all errors are re
 - **Durations** are seconds (`30`, `0.5`) or a text with a unit: `500ms`, `30s`, `1.5m`, `2h`, `1d`.
 - **Sizes** are bytes (`65536`) or a text with a unit: `64k`, `64KiB` (1024 bytes each), `64kB` (1000 each), `16MiB`,
   `1GiB`.
+- **Permission bits** are octal: `0o027` or `027`, in a file also the number.
 - **Lists** are a text with commas, a list, or, on the command line, an option that is given several times.
 
 In `pronghorn.toml` all settings stand at the top level, under the names below:
@@ -120,6 +121,8 @@ def _plain(bound: float) -> float:
 
 
 def _pattern(unit: Unit) -> str:
+    if unit is Unit.MODE:
+        return r"^\s*(0[oO]?[0-7]+|[0-7])\s*$"
     suffixes = sorted(DURATIONS if unit is Unit.SECONDS else SIZES, key=lambda suffix: (-len(suffix), suffix))
     any_case = "|".join("".join(f"[{letter}{letter.upper()}]" for letter in suffix) for suffix in suffixes)
     return rf"^\s*[0-9]+(\.[0-9]+)?\s*({any_case})?\s*$"

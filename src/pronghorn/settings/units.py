@@ -14,7 +14,12 @@ for _power, _letter in enumerate("kmgt", start=1):
 SIZES["tb"] = 1000**4
 
 QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)")
-EXAMPLES = {Unit.SECONDS: "30, 30s, 1.5m, 500ms or 2h", Unit.BYTES: "65536, 64k, 16MiB or 1GiB"}
+OCTAL = re.compile(r"0[oO]?([0-7]+)|([0-7])")
+EXAMPLES = {
+    Unit.MODE: "0o027 or 027",
+    Unit.SECONDS: "30, 30s, 1.5m, 500ms or 2h",
+    Unit.BYTES: "65536, 64k, 16MiB or 1GiB",
+}
 
 
 def parse_quantity(text: str, unit: Unit) -> float:
@@ -22,6 +27,8 @@ def parse_quantity(text: str, unit: Unit) -> float:
 
     ValueError says how to write one.
     """
+    if unit is Unit.MODE:
+        return _parse_mode(text)
     match = QUANTITY.fullmatch(text.strip())
     scale = match and (1 if not match[2] else _suffixes(unit).get(match[2].lower()))
     if match is None or scale is None:
@@ -38,7 +45,17 @@ def format_quantity(value: float, unit: Unit | None) -> str:
             if value >= scale and value % scale == 0:
                 return f"{value // scale:.0f} {suffix}"
         return "1 byte" if value == 1 else f"{value:.0f} bytes"
+    if unit is Unit.MODE:
+        return f"0o{int(value):03o}"
     return f"{value:.0f}" if value == int(value) else f"{value:g}"
+
+
+def _parse_mode(text: str) -> float:
+    # "27" is decimal to Gunicorn and octal to everybody who means permissions.
+    match = OCTAL.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a set of permission bits: write {EXAMPLES[Unit.MODE]}")
+    return int(match[1] or match[2], 8)
 
 
 def _suffixes(unit: Unit) -> dict[str, float] | dict[str, int]:

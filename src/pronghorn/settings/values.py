@@ -76,6 +76,8 @@ def _boolean(entry: Entry, raw: object) -> bool:
 
 
 def _text(entry: Entry, raw: object) -> str:
+    if entry.option.number_as_text and isinstance(raw, int) and not isinstance(raw, bool):
+        raw = str(raw)
     if not _is_text(raw):
         raise _wrong(entry, raw, "a text")
     choices = entry.option.choices
@@ -123,7 +125,7 @@ def _shown(raw: object) -> str:
     return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + "…"
 
 
-EXAMPLE = {Unit.SECONDS: "30 or '30s'", Unit.BYTES: "65536 or '64k'"}
+EXAMPLE = {Unit.SECONDS: "30 or '30s'", Unit.BYTES: "65536 or '64k'", Unit.MODE: "0o027"}
 LONGEST_SHOWN = 80
 
 CONVERTERS: dict[Kind, Callable[[Entry, object], Any]] = {

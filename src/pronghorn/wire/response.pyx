@@ -173,9 +173,17 @@ cdef bytes status_line(str status):
 
 
 cdef int64_t length_value(object value) except -2:
-    if not (value.isascii() and value.isdigit() and len(value) <= 18):
+    # By hand, as in append_length: isdigit() and int() were a tenth of all instructions of a small response.
+    cdef Py_ssize_t i, size = PyUnicode_GET_LENGTH(value)
+    cdef const uint8_t* data = <const uint8_t*>PyUnicode_DATA(value)
+    cdef int64_t length = 0
+    cdef bint good = PyUnicode_KIND(value) == 1 and 0 < size <= 18      # 18 digits fit
+    for i in range(size if good else 0):
+        good = good and c"0" <= data[i] <= c"9"
+        length = 10 * length + (data[i] - c"0")
+    if not good:
         raise ValueError(f"Content-Length {value!r} is not a number of octets")
-    return int(value)
+    return length
 
 
 cdef int append_value(Buffer* out, object name, object value) except -1:

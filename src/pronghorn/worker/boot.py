@@ -22,7 +22,7 @@ from pronghorn.errors import AppLoadError, StartError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import FleetOptions, Settings
-from pronghorn.worker import classes, native, report
+from pronghorn.worker import classes, native, privileges, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.recycling import Allowance
@@ -71,6 +71,7 @@ def run(birth: Birth) -> int:
     born = time.monotonic()
     pending = _leave_the_arbiter(birth)
     try:
+        _give_up_privileges(birth)
         log.setup(birth.settings.logs)
         log.dump_stacks_here()
         app, greenlets = _load(birth)
@@ -100,6 +101,17 @@ def run(birth: Birth) -> int:
         ),
         pending,
     )
+
+
+def _give_up_privileges(birth: Birth) -> None:
+    account = privileges.account_of(birth.settings.identity)
+    if account is not None:
+        privileges.drop(account)
+        # A change of user clears it (prctl(2)), and the arbiter may have died meanwhile.
+        set_parent_death_signal(signal.SIGTERM)
+        if os.getppid() != birth.arbiter:
+            os._exit(Exit.OK)
+        privileges.check_folders(birth.settings)
 
 
 def _start(engine: Engine, fleet: FleetOptions, born: float) -> None:
@@ -139,7 +151,6 @@ def _shorten_switches() -> None:
 def _load(birth: Birth) -> tuple[Callable[..., Any], bool]:
     """The application, and whether its requests run in greenlets."""
     name = birth.settings.fleet.worker_class
-    native.repatch()
     if birth.app is None:
         enter_surroundings(birth.settings.app)
     greenlets = classes.prepare(name).greenlets

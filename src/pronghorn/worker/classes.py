@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from pronghorn.errors import AppLoadError
 from pronghorn.options.fleet import GEVENT, WORKER_CLASSES
+from pronghorn.worker import native
 
 
 class WorkerClass(Protocol):
@@ -71,11 +72,12 @@ def find(name: str) -> WorkerClass:
 
 
 def prepare(name: str) -> WorkerClass:
-    """Finds the worker class and has it prepare this process for the application.
+    """Finds the worker class and has it prepare this process for the application, which is imported next.
 
     Raises:
         AppLoadError: as `find`; or gevent is missing, or `prepare` raised.
     """
+    native.repatch()
     found = find(name)
     if found.greenlets and importlib.util.find_spec("gevent") is None:
         raise AppLoadError(f"worker_class {name!r}: greenlets need gevent: pip install 'pronghorn[gevent]'")

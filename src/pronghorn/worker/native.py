@@ -17,7 +17,6 @@ NEEDED = (
     ("select", "epoll"),
     ("selectors", "EpollSelector"),
     ("selectors", "DefaultSelector"),
-    ("time", "sleep"),
 )
 """What the arbiter uses of what gevent replaces or removes."""
 
@@ -47,7 +46,7 @@ def unpatch() -> None:
 
 
 def repatch() -> None:
-    """Undoes `unpatch`, in a worker: from here on the process is the application's."""
+    """Undoes `unpatch`: what is imported from here on is the application's."""
     for module, name, patched in reversed(_patched):
         if patched is _MISSING:
             delattr(module, name)

@@ -28,14 +28,17 @@ from pronghorn.worker.recycling import Allowance
 BEAT = 1.0
 """Seconds between two heartbeats, and between two looks at what the worker has used up."""
 
-ORPHAN_DRAIN = 1.5
+ORPHAN_DRAIN = 1.3
 """Seconds an orphan may take to finish its requests: a supervisor that restarts the arbiter needs the port back."""
 
-ORPHAN_END = 1.9
+ORPHAN_END = 1.7
 """Seconds after which an orphan ends whatever it is doing, exit functions of the application included."""
 
 QUICK_STOP = 0.3
 """Seconds the engine gets to give up its threads when it stops quickly."""
+
+MOST_NAMED = 10
+"""Requests that the line about what a drain cuts off names one by one."""
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
 
@@ -121,8 +124,16 @@ def _step(serving: Serving, watch: Watch) -> None:
         watch.tired = True
         report.send(serving.report_to, report.Tired(why))
     if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
-        log.warning("Worker %d did not finish its requests in time: they are cut off", os.getpid())
+        _say_what_is_cut(serving.engine)
         _stop(serving, watch)
+
+
+def _say_what_is_cut(engine: Engine) -> None:
+    """One line about what a drain leaves unfinished, if anything."""
+    cut = engine.running()
+    if cut:
+        named = "; ".join(cut[:MOST_NAMED]) + (f"; and {len(cut) - MOST_NAMED} more" if len(cut) > MOST_NAMED else "")
+        log.warning("Worker %d has no more time to drain and cuts off %d: %s", os.getpid(), len(cut), named)
 
 
 def _fatigue(serving: Serving, watch: Watch) -> str:
