@@ -95,9 +95,7 @@ def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bo
         raise
 
 
-def _run(
-    settings: Settings, reload_settings: Callable[[], Settings], surroundings: Surroundings, *, ends: bool
-) -> int:
+def _run(settings: Settings, reload_settings: Callable[[], Settings], surroundings: Surroundings, *, ends: bool) -> int:
     predecessor = surroundings.predecessor
     folder = Path.cwd()
     with masked(settings.identity.umask):
