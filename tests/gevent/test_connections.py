@@ -13,8 +13,8 @@ BLOCKING = {
     "test_stopping_does_not_wait",
     "test_responses_of_pipelined_requests_leave_in_one_segment",
 }
-"""Their handlers wait without gevent (test_greenlets.py has the same with it); or requests share a send, which greenlets
-do not."""
+"""Their handlers wait without gevent (test_greenlets.py has the same with it), or responses share one send, as those
+of greenlets do not."""
 
 globals().update(
     {name: test for name, test in vars(test_connections).items() if name.startswith("test_") and name not in BLOCKING}
