@@ -8,7 +8,8 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan lint types docs build bench faults soak clean
+.PHONY: help demo test test-asan fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults \
+	soak reliability clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,7 +30,7 @@ build: $(VENV)/.built  ## compile the native modules in place
 demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
 	cd examples && ../$(BIN)/pronghorn fake_insurance_api:app
 
-test: build  ## the test suite
+test: build build/fuzz/replay/.built  ## the test suite
 	$(BIN)/python -m pytest -n 2 tests
 
 # A copy of the sources is built with AddressSanitizer and UBSan in build/asan and shadows the package by PYTHONPATH, so
@@ -54,12 +55,45 @@ test-asan: build $(ASAN)/.built  ## the tests of the native core under AddressSa
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		$(CURDIR)/$(BIN)/python -m pytest -p no:cacheprovider tests/engine tests/wsgi tests/protocol
 
+# What is fuzzed is compiled a second time, with the targets: see fuzz/README.md. `replay` needs gcc only, `libfuzzer`
+# clang-14, and `coverage` gcov, which comes with gcc.
+FUZZ_NATIVE := $(wildcard fuzz/targets/*.p[yx][xd]) fuzz/driver.c fuzz/build.py
+
+build/fuzz/%/.built: $(VENV)/.built $(FUZZ_NATIVE)
+	rm -rf $(@D)
+	$(BIN)/python -m fuzz.build $*
+	touch $@
+
+SECONDS ?= 60
+FUZZ := $(BIN)/python -m fuzz
+
+ifdef TARGET
+fuzz: build/fuzz/libfuzzer/.built
+	$(FUZZ) run $(TARGET) --seconds $(SECONDS)
+else
+fuzz: build
+	@$(FUZZ) list
+endif
+fuzz:  ## look for inputs that break a parser: TARGET=head SECONDS=600, or nothing for the list of targets
+
+fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target for SECONDS, and the table of fuzz/RESULTS.md
+	$(FUZZ) results --seconds $(SECONDS)
+
+fuzz-replay: build/fuzz/libfuzzer/.built  ## run one finding again: FILE=build/fuzz/findings/head/crash-...
+	$(FUZZ) replay $(FILE)
+
+fuzz-corpus: build/fuzz/libfuzzer/.built  ## add to the corpus of TARGET what runs have found and what reaches more code
+	$(FUZZ) minimise $(TARGET)
+
+fuzz-coverage: build/fuzz/coverage/.built  ## the lines that the inputs for TARGET do not run
+	$(BIN)/python -m fuzz.coverage $(TARGET) $(wildcard fuzz/corpus/$(TARGET) build/fuzz/corpus/$(TARGET))
+
 # cython-lint looks for pycodestyle on the PATH.
 lint: build  ## style, formatting, which room may import which
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports --no-logo
-	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/pronghorn
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/pronghorn fuzz
 
 types: build  ## mypy --strict, and the stubs of the native modules against the modules
 	$(BIN)/mypy
@@ -94,6 +128,9 @@ MINUTES ?= 30
 
 soak: build $(if $(GUNICORN),build/gunicorn/.installed)  ## all faults at random for MINUTES=30
 	$(BIN)/python -m tests.faults soak --minutes $(MINUTES) $(if $(GUNICORN),--gunicorn) $(FAULTS)
+
+reliability: build  ## write docs/reliability.md anew from the kept results
+	$(BIN)/python -m tests.faults --render
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) bench/.venv bench/build build dist src/*.egg-info

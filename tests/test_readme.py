@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SCRIPT = str(Path(sys.executable).with_name("pronghorn"))
 PROGRAMS = {"pronghorn": [SCRIPT], "python": [sys.executable], "pip": [sys.executable, "-m", "pip"]}
-ENDS = {"--check-config", "--print-config", "--help"}
-"""With one of these options the command does not serve."""
+ENDS = {"--check-config", "--print-config", "--help", "migrate"}
+"""With one of these words the command does not serve."""
 
 
 def blocks(language: str) -> list[str]:

@@ -60,14 +60,22 @@ class SettingsError(StartError):
     """One or more settings are unknown, malformed or contradict each other.
 
     `problems` holds one line for each, with its origin; all are reported at once, because a user who repairs a
-    configuration one message at a time restarts the server once for every mistake.
+    configuration one message at a time restarts the server once for every mistake. A problem names what the file or
+    the environment holds, which may be anything: what does not print is escaped, so that it stays one line and gives
+    the terminal no orders.
     """
 
     exit_status = 2
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(_printable(problem) for problem in problems)
+        super().__init__("\n".join(self.problems))
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
 
 
 class AppLoadError(StartError):

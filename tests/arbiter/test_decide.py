@@ -28,6 +28,7 @@ from pronghorn.arbiter.events import (
     Grow,
     Hangup,
     Interrupt,
+    Pause,
     Reopen,
     SettingsLoaded,
     SettingsRejected,
@@ -196,6 +197,15 @@ def test_workers_that_die_of_a_request_are_missed_for_a_second_at_most():
     assert delays_of_young_deaths(ready=True) == [0, 1, 1, 1, 1, 1, 1, 1, 1]
 
 
+def test_winch_drains_a_worker_that_boots_as_well():
+    """Its report that it is ready may be on the way, and with it requests."""
+    world = started().feed(Grow())
+    (booting,) = [worker.pid for worker in world.fleet.workers if worker.stage is Stage.BOOTING]
+    world.feed(Pause())
+    assert (booting, Order.DRAIN) in world.sent
+    assert Order.QUIT not in [order for _, order in world.sent]
+
+
 def test_a_wave_of_deaths_counts_once():
     world = started(replace(POLICY, size=8))
     world.now += 1
@@ -308,6 +318,14 @@ def test_a_second_reload_supersedes_the_first():
     assert Discard(2) in world.done
     world.exit(103, signal=15)
     assert world.ready_all().obey().serving() == [3, 3]
+
+
+def test_a_generation_that_is_ready_before_any_other_worker_says_so():
+    world = World().feed(Started()).feed(Grow()).feed(Hangup())
+    candidate = next(w.pid for w in world.fleet.workers if w.generation == 2)
+    world.feed(WorkerReady(candidate))
+    assert world.fleet.size == 2
+    assert (Level.INFO, "generation 2 serves") in world.said
 
 
 def test_a_reload_may_change_the_number_of_workers():
@@ -432,6 +450,20 @@ def test_a_silent_worker_is_aborted_and_replaced():
     world.now += 2
     world.feed(Tick({102: world.now}))
     assert world.sent[-1] == (101, Order.KILL)
+
+
+def test_a_short_timeout_is_for_requests_and_never_for_a_worker_that_is_well():
+    world = started(replace(POLICY, timeout=0.1))
+    for _ in range(3):
+        beats = dict.fromkeys((101, 102), world.now)
+        for _ in range(4):
+            world.now += 1
+            world.feed(Tick(beats))
+    assert world.sent == []
+    for _ in range(2):
+        world.now += 1
+        world.feed(Tick(beats))
+    assert {pid for pid, order in world.sent if order is Order.ABORT} == {101, 102}
 
 
 def test_time_that_the_arbiter_itself_lost_is_nobodys_silence():

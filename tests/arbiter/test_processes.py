@@ -410,3 +410,27 @@ def test_connections_spread_evenly(start):
     counts = [pids.count(pid) for pid in set(pids)]
     assert len(counts) == 4
     assert max(counts) <= 1.25 * 16
+
+
+SUDDEN = """
+import os, pathlib, signal, time
+
+while not pathlib.Path("go").exists():
+    time.sleep(0.01)
+
+def app(environ, start_response):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.3)  # the signal has time to do harm
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"answered"]
+"""
+
+
+def test_a_worker_that_is_told_to_leave_as_it_begins_to_accept_answers_first(start, place):
+    (place / "sudden.py").write_text(SUDDEN)
+    command = start("--workers", "1", "sudden:app")
+    with socket.create_connection(command.address, PATIENCE) as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        (place / "go").touch()
+        answer = client.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 200 ")

@@ -65,8 +65,8 @@ def test_every_problem_on_a_line_of_its_own(tmp_path):
     assert result.returncode == 2
     assert result.stderr == (
         "pronghorn: pronghorn.toml:3: worker is not a setting; did you mean workers?\n"
-        "pronghorn: pronghorn.toml:2: timeout: 'soon' is not a duration: write 30, 30s, 1.5m, 500ms or 2h\n"
         "pronghorn: environment WEB_CONCURRENCY: workers must be a whole number, not 'many'\n"
+        "pronghorn: pronghorn.toml:2: timeout: 'soon' is not a duration: write 30, 30s, 1.5m, 500ms or 2h\n"
         "pronghorn: --workers: workers must be at least 1, not '0'\n"
     )
 
@@ -142,7 +142,7 @@ def test_a_gunicorn_configuration_file(tmp_path):
     result = run(tmp_path, "--print-config", "-c", "conf.py", "app:app")
     assert result.returncode == 0
     assert "workers = 2" in result.stdout
-    assert result.stderr == "pronghorn: warning: conf.py: hooks are not run by this version: when_ready\n"
+    assert result.stderr == "pronghorn: warning: conf.py:2: when_ready: this version does not run hooks\n"
 
 
 def test_importing_the_package_is_cheap(tmp_path):

@@ -8,6 +8,7 @@ make soak MINUTES=30              everything at random for half an hour
 import argparse
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,7 @@ def tell(finding: Finding) -> None:
     )
     if finding.facts:
         print("    " + ", ".join(f"{name} {value:g}" for name, value in finding.facts.items()), flush=True)
-    for claim in finding.broken:
+    for claim in {claim.text: claim for claim in finding.broken}.values():
         print(f"    not kept: {claim.text}: {claim.detail[-700:]}", flush=True)
     for example in finding.examples[:3] if finding.broken else ():
         print(f"    {example}", flush=True)
@@ -81,6 +82,8 @@ def tell(finding: Finding) -> None:
 def main() -> int:
     """Plays what is asked for; 1 if Pronghorn broke a claim."""
     chosen = arguments()
+    # Told to stop, it stops the servers too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if chosen.render:
         report.write(RESULTS)
         return 0
@@ -105,8 +108,8 @@ def keep(findings: Sequence[Finding]) -> None:
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"findings": []}
     of_now = {(finding.case, finding.server) for finding in findings}
     old = [line for line in kept["findings"] if (line["case"], line["server"]) not in of_now]
-    new = [asdict(finding) | {"examples": finding.examples[:5], "run": report.circumstances()} for finding in findings]
-    RESULTS.write_text(json.dumps({"findings": old + new}, indent=1) + "\n")
+    new = [asdict(finding) | {"run": report.circumstances()} for finding in findings]
+    RESULTS.write_text(json.dumps({"findings": [report.brief(line) for line in old + new]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ def never_return_from_library() -> None:
     ctypes.CDLL(None).sleep(3600)
 
 
+def never_let_go() -> None:
+    """The same, and the interpreter is never let go."""
+    ctypes.PyDLL(None).sleep(3600)
+
+
 def never_stop_computing() -> None:
     """Python code that takes every exception for its own business."""
     while True:
@@ -69,6 +74,7 @@ def allocate() -> None:
 TROUBLE: dict[str, Callable[[], None]] = {
     "sleep": never_return_from_sleep,
     "library": never_return_from_library,
+    "hold": never_let_go,
     "compute": never_stop_computing,
     "segfault": segfault,
     "leak": leak,

@@ -43,6 +43,15 @@ def _gunicorn_version() -> str:
     return told.strip().rpartition("version ")[2].rstrip(")")
 
 
+def brief(finding: Finding) -> Finding:
+    """Without the excerpts of logs, and each claim once: broken if it was broken once."""
+    claims: dict[str, Finding] = {}
+    for claim in finding["claims"]:
+        known = claims.setdefault(claim["text"], {"text": claim["text"], "kept": True})
+        known["kept"] = known["kept"] and claim["kept"]
+    return finding | {"claims": list(claims.values()), "examples": finding["examples"][:3]}
+
+
 def write(results: Path) -> None:
     """The document from the JSON."""
     findings: dict[tuple[str, str], Finding] = {

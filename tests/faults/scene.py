@@ -152,13 +152,15 @@ class Scene:
         return True
 
     def reload(self, server: Loaded, text: str) -> None:
-        """HUP, and waits until all workers are new."""
+        """HUP, and waits until all workers are new. A server that has ended has none: the load need not go on."""
         before = server.crew()
         server.kill(signal.SIGHUP)
-        self.eventually(
-            f"{text}: all workers are new",
-            lambda: len(server.crew()) == self.settings["workers"] and not server.crew() & before,
-        )
+
+        def settled() -> bool:
+            return len(server.crew()) == self.settings["workers"] and not server.crew() & before
+
+        self.eventually(f"{text}: an end", lambda: server.process.poll() is not None or settled())
+        self.claim(f"{text}: all workers are new", settled(), server.text[-1500:])
 
     def play(self, case: Case) -> Finding:
         """Plays the case; the finding."""

@@ -159,6 +159,18 @@ def test_a_settings_file_that_patches(folder):
         assert server.stop() == 0
 
 
+def test_a_reload_to_threads_is_refused_where_the_arbiter_has_patched(folder):
+    """What preloading for gevent has patched stays so until the server is started anew."""
+    settings = folder / "gunicorn.conf.py"
+    settings.write_text('worker_class = "gevent"\nworkers = 1\npreload_app = True\n')
+    with Server(folder, "app:app").ready(1) as server:
+        settings.write_text('worker_class = "threads"\nworkers = 1\npreload_app = True\n')
+        server.signal(signal.SIGHUP)
+        server.said("the settings had gevent replace Python's threads")
+        assert server.get() == (200, "hello")
+        assert server.stop() == 0
+
+
 def test_readiness_is_asked_for_in_greenlets(folder):
     with Server(folder, "-k", "gevent", "-w", "1", "--ready-path", "/sleep", "app:app").ready(1) as server:
         assert server.get() == (200, "hello")

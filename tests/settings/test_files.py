@@ -130,11 +130,17 @@ def test_a_python_file(tmp_path):
         "raw_env": "gunicorn.conf.py:13",
         "threads": "gunicorn.conf.py:32",
     }
-    assert layer.warnings == ["gunicorn.conf.py: hooks are not run by this version: post_fork, on_starting"]
+    assert [(hook.name, hook.origin) for hook in layer.hooks] == [
+        ("post_fork", "gunicorn.conf.py:24"),
+        ("on_starting", "gunicorn.conf.py:28"),
+    ]
+    assert layer.warnings == []
 
 
 def test_an_unknown_name_in_a_python_file(tmp_path):
-    assert python(tmp_path, "bindd = ':80'\nhost = 'x'\n").problems == [
+    layer = python(tmp_path, "bindd = ':80'\nhost = 'x'\n")
+    assert layer.problems == []
+    assert layer.warnings == [
         "gunicorn.conf.py:1: bindd is not a setting; did you mean bind?",
         "gunicorn.conf.py:2: host is not a setting; put _ in front if the name is the file's own",
     ]

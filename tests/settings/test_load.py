@@ -40,6 +40,7 @@ def test_each_source_wins_over_the_one_before(tmp_path):
         result = loaded(tmp_path, environ=environ)
         return result.settings.fleet.workers, result.origins["workers"]
 
+    assert workers(WEB_CONCURRENCY="10") == (10, "environment WEB_CONCURRENCY")
     write(tmp_path / "gunicorn.conf.py", "import os\n\nworkers = 11\n")
     assert workers() == (11, "gunicorn.conf.py:3")
     write(tmp_path / "pronghorn.conf.py", "workers = 12\n")
@@ -48,7 +49,7 @@ def test_each_source_wins_over_the_one_before(tmp_path):
     assert workers() == (13, "pyproject.toml:5:[tool.pronghorn]")
     write(tmp_path / "pronghorn.toml", "# ours\n\nthreads = 3\nworkers = 14\n")
     assert workers() == (14, "pronghorn.toml:4")
-    assert workers(WEB_CONCURRENCY="15") == (15, "environment WEB_CONCURRENCY")
+    assert workers(WEB_CONCURRENCY="15") == (14, "pronghorn.toml:4")
     assert workers(WEB_CONCURRENCY="15", PRONGHORN_WORKERS="16") == (16, "environment PRONGHORN_WORKERS")
     result = loaded(tmp_path, Given("workers", "17", "--workers"), environ={"WEB_CONCURRENCY": "15"})
     assert (result.settings.fleet.workers, result.origins["workers"]) == (17, "--workers")
@@ -89,17 +90,16 @@ def test_forwarded_allow_ips(tmp_path):
 
 def test_all_problems_at_once(tmp_path):
     write(tmp_path / "pronghorn.toml", 'bind = ["8000"]\nworker = 3\n\ntimeout = """\nsoon"""\nworkers = "many"\n')
-    write(tmp_path / "gunicorn.conf.py", "certfile = 'x'\nthreds = 2\n")
+    write(tmp_path / "gunicorn.conf.py", "certfile = 'x'\n")
     environ = {"WEB_CONCURRENCY": "0", "PRONGHORN_THREADZ": "2"}
     assert problems(tmp_path, Given("keepalive", "3x", "--keep-alive"), environ=environ) == [
-        "gunicorn.conf.py:1: certfile is a setting of Gunicorn that this version does not have; remove it",
-        "gunicorn.conf.py:2: threds is not a setting; did you mean threads?",
         "pronghorn.toml:2: worker is not a setting; did you mean workers?",
         "environment: PRONGHORN_THREADZ is not a setting; did you mean PRONGHORN_THREADS?",
+        "environment WEB_CONCURRENCY: workers must be at least 1, not '0'",
+        "gunicorn.conf.py:1: certfile: this version has no TLS; have a load balancer or a proxy in front end it",
         "pronghorn.toml:1: bind: '8000' is not an address: write :8000 or 127.0.0.1:8000",
         "pronghorn.toml:4: timeout: 'soon' is not a duration: write 30, 30s, 1.5m, 500ms or 2h",
         "pronghorn.toml:6: workers must be a whole number, not 'many'",
-        "environment WEB_CONCURRENCY: workers must be at least 1, not '0'",
         "--keep-alive: keepalive: '3x' is not a duration: write 30, 30s, 1.5m, 500ms or 2h",
     ]
 
@@ -178,3 +178,23 @@ def test_load_from_a_program(tmp_path):
         "run(): worker is not a setting; did you mean workers?",
         "run(): bindd is not a setting; did you mean bind?",
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pronghorn.toml", '"work\\ners\\u001b[31m" = 3\n'),
+        ("gunicorn.conf.py", "raise ValueError('two\\nlines\\x1b[31m')\n"),
+    ],
+)
+def test_a_problem_is_one_line_that_gives_a_terminal_no_orders(tmp_path, file, text):
+    write(tmp_path / file, text)
+    (problem,) = problems(tmp_path, environ={})
+    assert problem.isprintable()
+    assert "\\n" in problem
+    assert "\\x1b" in problem
+
+
+def test_names_in_the_environment_are_shown_printable(tmp_path):
+    (problem,) = problems(tmp_path, environ={"PRONGHORN_WORK\x1b[31mERS": "3"})
+    assert problem.startswith("environment: PRONGHORN_WORK\\x1b[31mERS is not a setting")

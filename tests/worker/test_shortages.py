@@ -255,6 +255,8 @@ def test_a_spool_on_a_full_file_system_recovers_by_itself(folder, full_disk):
             assert (answer.status, answer.closes) == (507, True)
         assert list(full_disk.iterdir()) == []
         assert upload(server, 900_000).body == b"hello 900000"
+        # The answer comes before the spool file is given back.
+        wait_for(lambda: os.statvfs(full_disk).f_bfree == os.statvfs(full_disk).f_blocks, "the end of the spool file")
         fill(full_disk)
         assert upload(server, 5000).status == 507
         assert server.get()[0] == 200

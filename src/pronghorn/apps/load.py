@@ -15,6 +15,7 @@ from typing import Any
 import pronghorn
 from pronghorn.errors import AppLoadError
 from pronghorn.options.app import AppOptions
+from pronghorn.options.patched import objection, patcher
 
 Application = Callable[..., Any]
 
@@ -47,12 +48,13 @@ def enter_surroundings(options: AppOptions) -> None:
             sys.path.insert(0, path)
 
 
-def load(spec: str) -> Application:
+def load(spec: str, *, greenlets: bool = False) -> Application:
     """The WSGI callable that `spec` names.
 
     Arguments:
         spec: `module:attribute`, `module` (its `application`), `module:object.attribute`, or a factory call with
             literal arguments, `module:create_app("production", debug=False)`.
+        greenlets: its requests will run in greenlets of gevent's, not in threads.
 
     Raises:
         AppLoadError: one line; its `trace` holds the traceback if the application's own code raised.
@@ -60,12 +62,14 @@ def load(spec: str) -> Application:
     module_name, colon, expression = spec.partition(":")
     if not module_name or (colon and not expression):
         raise AppLoadError(f"application {spec!r}: write module:attribute, as in app:app")
+    check_threads(spec, greenlets=greenlets)
     path, call = _parse(spec, expression or DEFAULT_ATTRIBUTE)
     module = _import(spec, module_name)
     found = _find(spec, module, path)
     if call is not None:
         found = _call(spec, found, *call)
     _check(spec, found, path, called=call is not None)
+    check_threads(spec, greenlets=greenlets, imported=True)
     application: Application = found
     return application
 
@@ -169,6 +173,23 @@ def _check(spec: str, found: Any, path: list[str], *, called: bool) -> None:
     if _takes(signature, 0) and not called:
         raise AppLoadError(f"application {spec!r}: it takes no arguments; if it is a factory, write '{spec}()'")
     raise AppLoadError(f"application {spec!r}: it does not take (environ, start_response), so it is not WSGI")
+
+
+def check_threads(spec: str, *, greenlets: bool, imported: bool = False) -> None:
+    """Refuses green threads in the place of the real ones that the engine's would be: they would never run.
+
+    Arguments:
+        greenlets: requests will run in greenlets of gevent's.
+        imported: the application has been imported since the last check, so the patching is its own.
+
+    Raises:
+        AppLoadError: with who has replaced them, and the remedy.
+    """
+    package = patcher()
+    wrong = objection(package, greenlets=greenlets)
+    if wrong is not None:
+        who, again = ("it has", "") if imported else ("the settings had", " and restart")
+        raise AppLoadError(f"application {spec!r}: {who} {package} {wrong}{again}")
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:

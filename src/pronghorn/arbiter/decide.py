@@ -216,8 +216,8 @@ def _on_ready(fleet: Fleet, event: WorkerReady, now: float) -> Decision:
         size = min(candidate.policy.size, fleet.slots // 2)
         fleet = replace(fleet, generation=candidate.generation, policy=candidate.policy, size=size, candidate=None)
         actions.append(Adopt(fleet.generation))
-        if not first:
-            actions.append(Say(Level.INFO, f"generation {fleet.generation} serves; the old workers are drained"))
+        rest = "" if first else "; the old workers are drained"
+        actions.append(Say(Level.INFO, f"generation {fleet.generation} serves{rest}"))
     return fleet, actions
 
 

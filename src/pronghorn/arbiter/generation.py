@@ -28,8 +28,9 @@ class Generation:
             held: listeners that are open already and are used again where the addresses are the same.
         """
         account_of(settings.identity)  # One clear line now instead of one from each worker.
+        network = settings.network
         with masked(settings.identity.umask):
-            listeners = open_listeners(settings.network.bind, settings.network.backlog, held)
+            listeners = open_listeners(network.bind, network.backlog, held, reuse_port=network.reuse_port)
         try:
             return cls.with_listeners(settings, listeners)
         except StartError:

@@ -38,13 +38,16 @@ class Listener:
         return url_of(self.socket)
 
 
-def open_listeners(addresses: Sequence[str], backlog: int, held: Sequence[Listener] = ()) -> list[Listener]:
+def open_listeners(
+    addresses: Sequence[str], backlog: int, held: Sequence[Listener] = (), *, reuse_port: bool = False
+) -> list[Listener]:
     """Listens on every address; all or none.
 
     Arguments:
         addresses: as `bind` writes them.
         backlog: connections the kernel may hold before they are accepted.
         held: listeners of the serving generation; one with the same address is used again, never bound twice.
+        reuse_port: whether other processes may bind the same TCP ports, if they say so too (SO_REUSEPORT).
 
     Raises:
         ListenError: one line that names the address and the remedy.
@@ -57,7 +60,7 @@ def open_listeners(addresses: Sequence[str], backlog: int, held: Sequence[Listen
             if known:
                 opened.extend(known)
             else:
-                opened.extend(_open(text, parse_address(text), backlog))
+                opened.extend(_open(text, parse_address(text), backlog, reuse_port=reuse_port))
     except BaseException:
         close_listeners(listener for listener in opened if listener not in held)
         raise
@@ -90,17 +93,17 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
-def _open(text: str, address: Address, backlog: int) -> list[Listener]:
+def _open(text: str, address: Address, backlog: int, *, reuse_port: bool) -> list[Listener]:
     match address:
         case TcpAddress():
-            return [Listener(text, sock) for sock in _open_tcp(text, address, backlog)]
+            return [Listener(text, sock) for sock in _open_tcp(text, address, backlog, reuse_port=reuse_port)]
         case UnixAddress():
             return [_open_unix(text, address.path, backlog)]
         case FdAddress():
             return [Listener(text, _adopt(text, address.fd))]
 
 
-def _open_tcp(text: str, address: TcpAddress, backlog: int) -> list[socket.socket]:
+def _open_tcp(text: str, address: TcpAddress, backlog: int, *, reuse_port: bool) -> list[socket.socket]:
     """One socket for each address that the host has: `localhost` is 127.0.0.1 and often ::1."""
     try:
         found = socket.getaddrinfo(
@@ -115,7 +118,7 @@ def _open_tcp(text: str, address: TcpAddress, backlog: int) -> list[socket.socke
             # Port 0 for a name with two addresses: the second takes the port that the first was given.
             target = (name[0], port, *name[2:])
             try:
-                sock = _bind_tcp(socket.AddressFamily(family), target, backlog)
+                sock = _bind_tcp(socket.AddressFamily(family), target, backlog, reuse_port=reuse_port)
             except OSError as error:
                 if opened and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     # A resolver names ::1 on machines without IPv6 as well.
@@ -130,11 +133,15 @@ def _open_tcp(text: str, address: TcpAddress, backlog: int) -> list[socket.socke
     return opened
 
 
-def _bind_tcp(family: socket.AddressFamily, name: tuple[object, ...], backlog: int) -> socket.socket:
+def _bind_tcp(
+    family: socket.AddressFamily, name: tuple[object, ...], backlog: int, *, reuse_port: bool
+) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         # Without it a restart fails for a minute on connections in TIME_WAIT. It never lets two servers listen at once.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         # Accepted sockets inherit it: one setsockopt for each listener instead of one for each connection.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:

@@ -43,6 +43,7 @@ from pronghorn.arbiter.perform import Means, Performer
 from pronghorn.arbiter.pidfile import Pidfile
 from pronghorn.arbiter.succession import Predecessor, claim
 from pronghorn.arbiter.surroundings import Surroundings
+from pronghorn.engine.linux import set_process_name
 from pronghorn.errors import StartError
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
@@ -100,6 +101,8 @@ def _run(settings: Settings, reload_settings: Callable[[], Settings], surroundin
     folder = Path.cwd()
     with masked(settings.identity.umask):
         observe_log.setup(settings.logs)
+    if settings.fleet.proc_name:
+        set_process_name(settings.fleet.proc_name)
     with contextlib.ExitStack() as cleanup:
         # First of all: from here on no signal leaves a pidfile or a socket behind.
         signals = cleanup.enter_context(_Signals(ends=ends))
@@ -175,8 +178,8 @@ def _preload(settings: Settings) -> Callable[..., Any]:
         drop(account)
         log.info("the arbiter is user %d from here on, because it imports the application (preload_app)", account.uid)
     enter_surroundings(settings.app)
-    classes.prepare(settings.fleet.worker_class)
-    return load(settings.app.app)
+    worker_class = classes.prepare(settings.fleet.worker_class)
+    return load(settings.app.app, greenlets=worker_class.greenlets)
 
 
 def has_terminal() -> bool:

@@ -43,9 +43,7 @@ def _empty(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
         fleet = replace(fleet, loading=None)
     for worker in fleet.workers:
         if worker.stage is not Stage.LEAVING:
-            unready = worker.stage in _UNREADY
-            limit = QUICK if unready else fleet.policy.graceful_timeout + LAST_MOMENT
-            fleet, orders = tell(fleet, worker, Order.QUIT if unready else Order.DRAIN, now + limit)
+            fleet, orders = dismiss(fleet, worker, now)
             actions += orders
     if upgrade.may_leave(fleet):
         fleet = replace(fleet, phase=Phase.GONE)

@@ -10,7 +10,7 @@ import click
 
 from pronghorn import __version__
 from pronghorn.cli.check_config import check_config
-from pronghorn.cli.parameters import build_parameters, given_in, help_sections
+from pronghorn.cli.parameters import build_parameters, given_in, help_sections, spell_out
 from pronghorn.cli.print_config import print_config
 from pronghorn.cli.serve import serve
 from pronghorn.cli.source import Source
@@ -19,6 +19,7 @@ from pronghorn.options.inherited import addressed_to
 
 NAME = "pronghorn"
 GUNICORN_ARGUMENTS = "GUNICORN_CMD_ARGS"
+GUNICORN_ORIGIN = f"environment {GUNICORN_ARGUMENTS}"
 INTERRUPTED = 130
 """Exit status of a command that the user stopped while it was starting: 128 and the number of SIGINT."""
 
@@ -26,11 +27,17 @@ ABOUT = """Serve the Python web application APP.
 
 APP is written module:attribute, or as a call of a factory, "module:create_app()". Each option can also stand in
 pronghorn.toml, or as PRONGHORN_<NAME> in the environment; the command line wins over the environment, and the
-environment over files. Durations and sizes take units: 30s, 1.5m, 500ms, 64k, 16MiB."""
+environment over files. Durations and sizes take units: 30s, 1.5m, 500ms, 64k, 16MiB.
+
+`pronghorn migrate` translates what starts Gunicorn now; its own --help says more."""
 
 
 class Command(click.Command):
-    """A click command whose help has one section for each subject."""
+    """A click command whose help has one section for each subject, and which knows Gunicorn's abbreviations."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; click.UsageError if they cannot be."""
+        return super().parse_args(ctx, spell_out(args))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections."""
@@ -45,8 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: ended as asked. 1: cannot listen, or failed while running. 2: the settings are wrong. 3: the application cannot
     be loaded.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = build_command().main(arguments, prog_name=NAME, standalone_mode=False)
+        # An application in a module of that name is called by its full name, migrate:application.
+        if words[:1] == ["migrate"]:
+            from pronghorn.cli.migrate import run_migrate  # noqa: PLC0415 - no server needs it
+
+            return run_migrate(words[1:])
+        status = build_command().main(words, prog_name=NAME, standalone_mode=False)
     except click.Abort:
         return INTERRUPTED
     except click.ClickException as error:
@@ -72,27 +85,29 @@ def build_command() -> Command:
 
 def act(ctx: click.Context, /, **parameters: object) -> int:
     """Do what the parsed command line asks for; the exit status."""
-    source = read_source(ctx)
-    if parameters["print_config"]:
+    theirs = read_gunicorn_arguments(ctx.command)
+    given, config = given_in(ctx), ctx.params["config"]
+    if theirs is not None:
+        # What is given later wins.
+        given, config = [*given_in(theirs, GUNICORN_ORIGIN), *given], config or theirs.params["config"]
+    source = Source(tuple(given), addressed_to(os.getpid(), os.environ), Path.cwd(), config)
+    asked = [parameters, theirs.params if theirs else {}]
+    if any(said.get("print_config") for said in asked):
         return print_config(source)
-    if parameters["check_config"]:
+    if any(said.get("check_config") for said in asked):
         return check_config(source)
     return serve(source)
 
 
-def read_source(ctx: click.Context) -> Source:
-    """The sources of the settings. SettingsError if the arguments in GUNICORN_CMD_ARGS cannot be read."""
-    given, config = given_in(ctx), ctx.params["config"]
+def read_gunicorn_arguments(command: click.Command) -> click.Context | None:
+    """The parsed arguments in GUNICORN_CMD_ARGS, if there are any. SettingsError if they cannot be read."""
     text = os.environ.get(GUNICORN_ARGUMENTS)
-    if text:
-        origin = f"environment {GUNICORN_ARGUMENTS}"
-        try:
-            theirs = ctx.command.make_context(NAME, shlex.split(text))
-        except (click.UsageError, ValueError) as error:
-            raise SettingsError(f"{origin}: {one_line(error)}") from error
-        # What is given later wins.
-        given, config = [*given_in(theirs, origin), *given], config or theirs.params["config"]
-    return Source(tuple(given), addressed_to(os.getpid(), os.environ), Path.cwd(), config)
+    if not text:
+        return None
+    try:
+        return command.make_context(NAME, shlex.split(text))
+    except (click.UsageError, ValueError) as error:
+        raise SettingsError(f"{GUNICORN_ORIGIN}: {one_line(error)}") from error
 
 
 def one_line(error: Exception) -> str:

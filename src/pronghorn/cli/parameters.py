@@ -1,12 +1,13 @@
 """Click's parameters and the sections of `--help`, made from the table of settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
 from pronghorn.options.table import SUBJECTS, TABLE, Entry, Kind
 from pronghorn.settings import Given
 from pronghorn.settings.describe import bounds_text, default_text, help_text, type_text
+from pronghorn.settings.gunicorn import ABSENT, Absent, Takes
 
 COMMAND_OPTIONS: tuple[click.Parameter, ...] = (
     click.Option(
@@ -30,7 +31,21 @@ COMMAND_OPTIONS: tuple[click.Parameter, ...] = (
 
 def build_parameters() -> list[click.Parameter]:
     """Every parameter of the command."""
-    return [*COMMAND_OPTIONS, *(_parameter(entry) for entry in TABLE.values())]
+    return [
+        *COMMAND_OPTIONS,
+        *(_parameter(entry) for entry in TABLE.values()),
+        *(_absent_option(absent) for absent in ABSENT.values() if absent.flags),
+    ]
+
+
+def _absent_option(absent: Absent) -> click.Parameter:
+    """An option of Gunicorn that is taken in order to be answered; it is not in the help."""
+    names = [absent.name, *absent.flags]
+    if absent.takes is Takes.NOTHING:
+        return click.Option(names, is_flag=True, flag_value=absent.stands_for, default=None, hidden=True)
+    if absent.takes is Takes.PERHAPS:
+        return click.Option(names, is_flag=False, flag_value=absent.stands_for, type=click.UNPROCESSED, hidden=True)
+    return click.Option(names, type=click.UNPROCESSED, hidden=True)
 
 
 def _parameter(entry: Entry) -> click.Parameter:
@@ -55,7 +70,24 @@ def given_in(ctx: click.Context, source: str | None = None) -> list[Given]:
             if value is False:
                 flag = entry.negative or flag
             given.append(Given(name, value, source or flag))
+    for name, absent in ABSENT.items():
+        if absent.flags and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            given.append(Given(name, ctx.params[name], source or absent.flags[0]))
     return given
+
+
+def spell_out(arguments: Sequence[str]) -> list[str]:
+    """The arguments with Gunicorn's options written in full: its parser takes each beginning that fits one only."""
+    words = list(arguments)
+    for index, word in enumerate(words):
+        if word == "--":
+            break
+        flag, equals, value = word.partition("=")
+        if flag.startswith("--") and flag not in OUR_FLAGS:
+            fitting = {full for full in GUNICORN_FLAGS if full.startswith(flag)}
+            if len(fitting) == 1:
+                words[index] = fitting.pop() + equals + value
+    return words
 
 
 def help_sections(ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -99,3 +131,18 @@ def metavar(entry: Entry) -> str:
 
 
 PLACEHOLDERS = {Kind.INTEGER: "NUMBER", Kind.NUMBER: "NUMBER", Kind.TEXT: "WORD", Kind.LIST: "TEXT"}
+
+GUNICORN_FLAGS = frozenset(
+    flag
+    for flags in (
+        *(entry.flags for entry in TABLE.values() if entry.option.gunicorn),
+        *(absent.flags for absent in ABSENT.values()),
+        *(option.opts for option in COMMAND_OPTIONS),
+        ("--version", "--help"),
+    )
+    for flag in flags
+    if flag.startswith("--")
+)
+"""The long options that Gunicorn has."""
+
+OUR_FLAGS = GUNICORN_FLAGS.union(*(entry.flags for entry in TABLE.values()))

@@ -4,7 +4,6 @@ import collections
 import sys
 import threading
 import time
-import traceback
 
 from cpython.object cimport PyObject
 from libc.errno cimport errno
@@ -30,6 +29,7 @@ from pronghorn.engine.baton cimport (
 from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, SENDING, Connection, disarm
 from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, flush_out, stop_if_forked
 from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
+from pronghorn.engine.overdue cimport places_of, tell_overdue
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     POLLOUT,
@@ -89,7 +89,7 @@ cdef class Pool(Sockets):
     def __dealloc__(self):
         if self.baton != NULL:
             baton_stop(self.baton)
-            baton_destroy(self.baton, self.limit + 1)
+            baton_destroy(self.baton)
             free(self.baton)
         if self.state_fd >= 0:
             close(self.state_fd)
@@ -545,15 +545,8 @@ cdef class Pool(Sockets):
                 outcome = "it is answered 504"
                 self._answer(thread, connection, "504 Gateway Timeout", "The application did not answer in time.")
             self._settle(thread, connection, False)
-        stack = "".join(traceback.StackSummary.from_list(places).format()) or "  (it has no Python stack)"
-        self.log.error(
-            "%s %s (request %s%s) runs for %.1f s and has been silent for more than %g s (setting `timeout`%s): %s, "
-            "and RequestTimeout is raised in its thread, which is in\n%s",
-            exchange.method, exchange.target, exchange.request_id(),
-            f", client {connection.address}" if connection.address else "",
-            (self.now - exchange.called_ns) / 1e9, exchange.timeout_ns / 1e9,
-            "" if exchange.timeout_ns == self.timeout_ns else ", changed by the application", outcome, stack.rstrip(),
-        )
+        changed = "" if exchange.timeout_ns == self.timeout_ns else ", changed by the application"
+        tell_overdue(self.log, exchange, self.now, changed, outcome, places)
         return 0
 
     cdef object _frame_of(self, PoolThread late):
@@ -599,13 +592,3 @@ cdef class Pool(Sockets):
         self.recycling_reason = reason
         eventfd_write(self.state_fd, 1)
         return 0
-
-
-cdef list places_of(frame):
-    """Where a thread is, outermost first; read at once, as the thread may run on as soon as it can."""
-    places = []
-    while frame is not None:
-        places.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, None))
-        frame = frame.f_back
-    places.reverse()
-    return places

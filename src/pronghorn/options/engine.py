@@ -134,8 +134,9 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     limit_request_line: Annotated[
         int,
         Option(
-            doc="Longest request line; a longer one is answered 414.",
+            doc="Longest request line; a longer one is answered 414. 0: only `limit_request_head` bounds it.",
             gunicorn="limit_request_line",
+            zero_is_most=True,
             unit=Unit.BYTES,
             minimum=128,
             maximum=1 * MIB,
@@ -145,8 +146,9 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     limit_request_fields: Annotated[
         int,
         Option(
-            doc="Most header lines of a request; more are answered 431.",
+            doc="Most header lines of a request; more are answered 431. 0: as many as can be set.",
             gunicorn="limit_request_fields",
+            zero_is_most=True,
             minimum=1,
             maximum=32768,
         ),
@@ -155,9 +157,10 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     limit_request_field_size: Annotated[
         int,
         Option(
-            doc="Longest header line; a longer one is answered 431.",
+            doc="Longest header line; a longer one is answered 431. 0: only `limit_request_head` bounds it.",
             flags=("--limit-request-field_size", "--limit-request-field-size"),
             gunicorn="limit_request_field_size",
+            zero_is_most=True,
             unit=Unit.BYTES,
             minimum=128,
             maximum=1 * MIB,
@@ -198,6 +201,7 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
         str | None,
         Option(
             doc="Directory for the temporary files of large request bodies. A `tmpfs` there would count as memory.",
+            gunicorn="tmp_upload_dir",
             metavar="DIRECTORY",
             default_text="the system's directory for temporary files",
         ),

@@ -189,7 +189,7 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
     proc_name: Annotated[
         str | None,
         Option(
-            doc="Name of the processes as `ps` and `top` show it.",
+            doc="Name of the processes as `ps -o comm` and `top` show it; the kernel keeps the first 15 bytes.",
             flags=("--name", "-n"),
             gunicorn="proc_name",
             metavar="NAME",

@@ -35,3 +35,12 @@ class NetworkOptions(Struct, frozen=True, kw_only=True):
             maximum=65535,
         ),
     ] = 2048
+
+    reuse_port: Annotated[
+        bool,
+        Option(
+            doc="Whether other servers may listen on the same TCP ports (`SO_REUSEPORT`); the kernel then spreads "
+            "connections over all of them. A server that ends loses those that wait in its own queue.",
+            gunicorn="reuse_port",
+        ),
+    ] = False

@@ -37,10 +37,12 @@ class Option(Struct, frozen=True, kw_only=True):
     """Smallest value allowed, in the unit."""
     maximum: float | None = None
     """Largest value allowed, in the unit."""
+    zero_is_most: bool = False
+    """Whether 0 is allowed besides, as Gunicorn's word for no limit: the largest value that other limits leave."""
     choices: tuple[str, ...] = ()
     """The words allowed, where the value is one of a few."""
     aliases: Mapping[str, str] = {}
-    """Other words, in lower case, for one of the choices."""
+    """Other spellings of the words allowed, in lower case."""
     metavar: str | None = None
     """What stands for the value in `--help`."""
     environment: tuple[str, ...] = ()

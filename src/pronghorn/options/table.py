@@ -49,8 +49,12 @@ class Entry(Struct, frozen=True, kw_only=True):
     @property
     def environment(self) -> tuple[str, ...]:
         """Its names in the environment; the first that is set wins."""
-        own = (f"PRONGHORN_{self.name.upper()}",) if self.option.own_environment else ()
-        return own + self.option.environment
+        return ((self.variable,) if self.variable else ()) + self.option.environment
+
+    @property
+    def variable(self) -> str | None:
+        """The one of them that is ours."""
+        return f"PRONGHORN_{self.name.upper()}" if self.option.own_environment else None
 
 
 def read_table() -> dict[str, Entry]:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pronghorn.options.fleet import GEVENT
+from pronghorn.options.fleet import GEVENT, WORKER_CLASSES
 from pronghorn.options.option import Unit
-from pronghorn.settings.given import DEFAULT, Given
+from pronghorn.options.patched import objection
+from pronghorn.settings.given import DEFAULT, Given, Patch
 from pronghorn.settings.units import format_quantity
 
 MEANT_BY_CLASS = {"sync": ("threads", 1), GEVENT: ("worker_connections", 1000)}
@@ -30,6 +31,15 @@ def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[
     """One line for each setting that has no effect beside another one."""
     if values["worker_class"] == GEVENT and origins["threads"] != DEFAULT:
         yield f"{origins['threads']}: threads means nothing with worker_class gevent; worker_connections bounds it"
+
+
+def refusal(patch: Patch, worker_class: str) -> str | None:
+    """The line for a file that replaces Python's threads, if the worker class needs them.
+
+    What a class of the user's own needs is known when a worker is made.
+    """
+    wrong = objection(patch.package, greenlets=worker_class == GEVENT or worker_class not in WORKER_CLASSES)
+    return wrong and f"{patch.origin}: it has {patch.package} {wrong}"
 
 
 def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:

@@ -50,7 +50,7 @@ def bounds_text(entry: Entry) -> str:
         for bound in (entry.option.minimum, entry.option.maximum)
     )
     if low is not None and high is not None:
-        return f"{low} to {high}"
+        return f"{'0, or ' if entry.option.zero_is_most else ''}{low} to {high}"
     return f"at least {low}" if low is not None else ""
 
 

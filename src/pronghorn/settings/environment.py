@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pronghorn.options.inherited import LISTEN_FDS, SCHEME, passed_sockets
 from pronghorn.options.table import TABLE
 from pronghorn.settings.given import REMEDY, Given, Layer, unknown
+from pronghorn.settings.gunicorn import ABSENT
 
 PREFIX = "PRONGHORN_"
 PORT = "PORT"
@@ -14,18 +15,31 @@ SERVICE_LINK = re.compile(r"PRONGHORN_((.+_)?SERVICE_(HOST|PORT(_.+)?)|(.+_)?POR
 """What Kubernetes and Docker put into every container beside a service that somebody called "pronghorn"."""
 
 
-def read_environment(environ: Mapping[str, str]) -> Layer:
-    """The settings in the environment. An empty variable counts as not set, as in most compose files."""
+def read_platform(environ: Mapping[str, str]) -> Layer:
+    """What the platform says, in variables that are not ours: it gives way to every other source, as with Gunicorn.
+
+    An empty variable counts as not set, as in most compose files.
+    """
     layer = Layer()
-    for name, entry in TABLE.items():
-        for variable in entry.environment:
-            if environ.get(variable):
-                layer.given.append(Given(name, environ[variable], f"environment {variable}"))
-                break
-    known = [variable for entry in TABLE.values() for variable in entry.environment if variable.startswith(PREFIX)]
+    theirs = {variable: name for name, entry in TABLE.items() for variable in entry.option.environment}
+    theirs |= {absent.environment: name for name, absent in ABSENT.items() if absent.environment}
+    for variable, name in theirs.items():
+        if environ.get(variable):
+            layer.given.append(Given(name, environ[variable], f"environment {variable}"))
+    return layer
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """The settings in our own variables. An empty one counts as not set."""
+    layer = Layer()
+    ours = {entry.variable: name for name, entry in TABLE.items() if entry.variable}
+    known = ours | {PREFIX + name.upper(): name for name in ABSENT}
+    for variable, name in known.items():
+        if environ.get(variable):
+            layer.given.append(Given(name, environ[variable], f"environment {variable}"))
     for variable in sorted(environ):
         if variable.startswith(PREFIX) and variable not in known and not SERVICE_LINK.fullmatch(variable):
-            layer.problems.append(f"environment: {unknown(variable, known, REMEDY)}")
+            layer.problems.append(f"environment: {unknown(variable, list(ours), REMEDY)}")
     return layer
 
 

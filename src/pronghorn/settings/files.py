@@ -1,9 +1,10 @@
 """Which configuration files are read, and in which order."""
 
+import sys
 from pathlib import Path
 
 from pronghorn.settings.given import Layer
-from pronghorn.settings.python_file import read_python
+from pronghorn.settings.python_file import read_module, read_python
 from pronghorn.settings.toml_file import read_pyproject, read_toml
 
 FOUND_BY_THEMSELVES = {
@@ -16,14 +17,20 @@ FOUND_BY_THEMSELVES = {
 
 
 def read_files(cwd: Path, config: str | None) -> list[Layer]:
-    """The settings of the file that `--config` names, or else of those that stand in the current directory."""
+    """The settings of what `--config` names, or else of the files that stand in the current directory."""
+    found = [name for name in FOUND_BY_THEMSELVES if (cwd / name).is_file()] if config is None else []
+    if (config or any(name.endswith(".py") for name in found)) and str(cwd) not in sys.path:
+        # A Python file may import its neighbours, as with Gunicorn.
+        sys.path.insert(0, str(cwd))
     if config is not None:
         return [_read_named(cwd, config)]
-    return [read(cwd / name, name) for name, read in FOUND_BY_THEMSELVES.items() if (cwd / name).is_file()]
+    return [FOUND_BY_THEMSELVES[name](cwd / name, name) for name in found]
 
 
 def _read_named(cwd: Path, config: str) -> Layer:
-    # Gunicorn writes file:/path as well.
+    """`config` is a path, or `file:path`, or `python:module`, as with Gunicorn."""
+    if config.startswith("python:"):
+        return read_module(config.removeprefix("python:"), config)
     shown = config.removeprefix("file:")
     path = cwd / shown
     if path.name == "pyproject.toml":

@@ -1,8 +1,12 @@
 """What a source says: values with the place they come from, and what is wrong with the source itself."""
 
+from collections.abc import Callable
+from typing import Any
+
 from msgspec import Struct, field
 
 from pronghorn.options.table import TABLE
+from pronghorn.settings.gunicorn import ABSENT
 
 ALIASES = {entry.option.gunicorn: name for name, entry in TABLE.items() if entry.option.gunicorn}
 """Gunicorn's names that differ from ours."""
@@ -14,12 +18,28 @@ REMEDY = "`pronghorn --print-config` lists them all"
 
 
 class Given(Struct, frozen=True):
-    """One setting as a source gives it, not yet converted."""
+    """One setting as a source gives it, not yet converted; ours by our name, or one that only Gunicorn has."""
 
     name: str
     value: object
     origin: str
     """Where it stands, for messages: `pronghorn.toml:7`, `environment WEB_CONCURRENCY`, `--workers`."""
+
+
+class Hook(Struct, frozen=True):
+    """A function of a Python file that bears the name of one of Gunicorn's hooks."""
+
+    name: str
+    function: Callable[..., Any] | str
+    """The function, or where it can be imported from: `package.module.function`."""
+    origin: str
+
+
+class Patch(Struct, frozen=True):
+    """A source that is a program has replaced Python's threads, by `package`."""
+
+    package: str
+    origin: str
 
 
 class Layer(Struct):
@@ -28,11 +48,16 @@ class Layer(Struct):
     given: list[Given] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    hooks: list[Hook] = field(default_factory=list)
+    patch: Patch | None = None
 
 
 def setting_name(name: str) -> str | None:
-    """Our name of a setting that is called `name` by us or by Gunicorn; None if there is none."""
-    return name if name in TABLE else ALIASES.get(name)
+    """Our name of a setting that is called `name` by us or by Gunicorn, or Gunicorn's of one that we do not have.
+
+    None if there is none.
+    """
+    return name if name in TABLE or name in ABSENT else ALIASES.get(name)
 
 
 def unknown(name: str, known: list[str], remedy: str) -> str:

@@ -1,20 +1,459 @@
-"""What Gunicorn's configuration files may hold that is no setting of this version."""
+"""Gunicorn's settings that are no settings here: what becomes of each, why, and what is nearest.
 
-HOOKS = frozenset({
-    "on_starting", "on_reload", "when_ready", "pre_fork", "post_fork", "post_worker_init", "worker_int",
-    "worker_abort", "pre_exec", "pre_request", "post_request", "child_exit", "worker_exit", "nworkers_changed",
-    "on_exit", "ssl_context",
-})  # fmt: skip
+The settings that we have under Gunicorn's name stand in `options/`, each with that name. Every other one of Gunicorn
+27.0.1 stands here and nowhere else: the words that files, environment and command line are answered with, the options
+that the command line takes for them, and `docs/migrating.md` are made from this table.
+"""
 
-SETTINGS = frozenset({
-    "ca_certs", "capture_output", "cert_reqs", "certfile", "check_config", "ciphers", "config", "daemon",
-    "default_proc_name", "disable_redirect_access_to_syslog", "dogstatsd_tags", "do_handshake_on_connect",
-    "enable_stdio_inheritance", "forwarder_headers", "header_map", "keyfile", "logconfig",
-    "logconfig_dict", "logconfig_json", "logger_class", "paste", "permit_obsolete_folding",
-    "permit_unconventional_http_method", "permit_unconventional_http_version", "print_config", "proxy_allow_ips",
-    "proxy_protocol", "raw_paste_global_conf", "reload", "reload_engine", "reload_extra_files", "reuse_port",
-    "secure_scheme_headers", "sendfile", "spew", "ssl_version", "statsd_host", "statsd_prefix", "strip_header_spaces",
-    "suppress_ragged_eofs", "syslog", "syslog_addr", "syslog_facility", "syslog_prefix", "tmp_upload_dir", "umask",
-    "worker_tmp_dir",
-})  # fmt: skip
-"""A name here is told apart from a misspelt one."""
+from enum import Enum
+from typing import Any
+
+from msgspec import Struct
+
+
+class Fate(Enum):
+    """What becomes of a setting that asks for something."""
+
+    HELD = "holds anyway"
+    """What it asks for is so without it: accepted without a word."""
+    LEFT = "warning"
+    """The server starts without it, and says so. Nobody is served wrongly or less safely for it."""
+    REFUSED = "error"
+    """Without it requests would be answered wrongly or less safely, or something else would not be as it seems."""
+
+
+class Takes(Enum):
+    """What follows the option on the command line."""
+
+    VALUE = "a value"
+    NOTHING = "nothing"
+    PERHAPS = "perhaps a value"
+
+
+NOTHING: tuple[object, ...] = (None, False, "", "false", "0", (), {})
+"""Values by which a setting asks for nothing, unless it says otherwise."""
+
+
+class Absent(Struct, frozen=True, kw_only=True):
+    """One setting of Gunicorn that this version does not have."""
+
+    name: str
+    flags: tuple[str, ...] = ()
+    takes: Takes = Takes.VALUE
+    fate: Fate
+    why: str
+    """What is so here, as a clause; it follows the setting's name and a colon."""
+    instead: str = ""
+    """What is nearest, as an order to the reader."""
+    quiet: tuple[object, ...] = ()
+    """More values that ask for nothing: Gunicorn's default, mostly. Texts in lower case."""
+    nothing: tuple[object, ...] = NOTHING
+    stands_for: bool | str = True
+    """The value that an option without one stands for."""
+    environment: str = ""
+    """The variable that Gunicorn reads for it."""
+
+    def asks(self, value: object) -> bool:
+        """Whether the value asks for something that is not so here."""
+        plain: Any = value.strip().lower() if isinstance(value, str) else value
+        plain = tuple(plain) if isinstance(plain, list) else plain
+        return self.fate is not Fate.HELD and plain not in self.nothing and plain not in self.quiet
+
+    def word(self, origin: str) -> str:
+        """The line for the user."""
+        return f"{origin}: {self.name}: {self.why}" + (f"; {self.instead}" if self.instead else "")
+
+
+HOOKS: dict[str, tuple[str, ...]] = {
+    "on_starting": ("server",),
+    "on_reload": ("server",),
+    "when_ready": ("server",),
+    "pre_fork": ("server", "worker"),
+    "post_fork": ("server", "worker"),
+    "post_worker_init": ("worker",),
+    "worker_int": ("worker",),
+    "worker_abort": ("worker",),
+    "pre_exec": ("server",),
+    "pre_request": ("worker", "req"),
+    "post_request": ("worker", "req", "environ", "resp"),
+    "child_exit": ("server", "worker"),
+    "worker_exit": ("server", "worker"),
+    "nworkers_changed": ("server", "new_value", "old_value"),
+    "on_exit": ("server",),
+    "ssl_context": ("config", "default_ssl_context_factory"),
+    "on_dirty_starting": ("arbiter",),
+    "dirty_post_fork": ("arbiter", "worker"),
+    "dirty_worker_init": ("worker",),
+    "dirty_worker_exit": ("arbiter", "worker"),
+}
+"""The functions of a Python file that Gunicorn calls, and what it hands to them."""
+
+TAKE_OUT = "take it out"
+NO_TLS = "this version has no TLS"
+END_TLS = "have a load balancer or a proxy in front end it"
+SYSLOG = "there is no syslog"
+TO_JOURNAL = "the error log is standard error, which systemd and containers collect"
+STATSD = "there is no statsd"
+NO_STATSD = "the access log has each request's time (%(D)s)"
+LOGGING = "the logs have a fixed form"
+LOG_SETTINGS = "use errorlog, loglevel, accesslog and access_log_format"
+PASTE = "PasteDeploy files are not read"
+FACTORY = 'write a module that calls paste.deploy.loadapp, and name it: "module:application"'
+NO_ASGI = "it is for ASGI applications, and this version serves WSGI"
+NO_HTTP2 = "this version speaks HTTP/1.1 and 1.0"
+DIRTY = "there are no dirty workers"
+OWN_WORKERS = "run such tasks in a queue of their own (Celery, RQ)"
+ONE_PARSER = "every request is parsed strictly (RFC 9112)"
+NO_PROXY = "this version does not read the PROXY protocol"
+CONTROL = "there is no control socket"
+SIGNALS = "use signals, docs/signals.md"
+OTHER_LOOPHOLE = "it would let a request mean two things to two servers (request smuggling); take it out"
+
+_ROWS = (
+    # The command
+    Absent(
+        name="daemon",
+        flags=("--daemon", "-D"),
+        takes=Takes.NOTHING,
+        fate=Fate.REFUSED,
+        why="the server stays in the foreground",
+        instead="have systemd or another supervisor run it, or write `setsid --fork pronghorn …`",
+    ),
+    Absent(name="paste", flags=("--paste", "--paster"), fate=Fate.REFUSED, why=PASTE, instead=FACTORY),
+    Absent(name="raw_paste_global_conf", flags=("--paste-global",), fate=Fate.REFUSED, why=PASTE, instead=FACTORY),
+    Absent(
+        name="spew",
+        flags=("--spew",),
+        takes=Takes.NOTHING,
+        fate=Fate.LEFT,
+        why="lines are not traced",
+        instead="use a debugger, or `python -m trace` on what you suspect",
+    ),
+    Absent(
+        name="enable_stdio_inheritance",
+        flags=("--enable-stdio-inheritance", "-R"),
+        takes=Takes.NOTHING,
+        fate=Fate.HELD,
+        why="the workers always have the command's standard output and error",
+    ),
+    Absent(
+        name="default_proc_name",
+        fate=Fate.LEFT,
+        why="it is a name inside Gunicorn",
+        instead="use proc_name",
+        quiet=("gunicorn",),
+    ),
+    # Reloading
+    Absent(
+        name="reload",
+        flags=("--reload",),
+        takes=Takes.NOTHING,
+        fate=Fate.LEFT,
+        why="files are not watched",
+        instead="send HUP to reload, docs/reload.md",
+    ),
+    Absent(
+        name="reload_engine",
+        flags=("--reload-engine",),
+        fate=Fate.LEFT,
+        why="files are not watched",
+        instead="send HUP to reload, docs/reload.md",
+        quiet=("auto",),
+    ),
+    Absent(
+        name="reload_extra_files",
+        flags=("--reload-extra-file",),
+        fate=Fate.LEFT,
+        why="files are not watched",
+        instead="send HUP to reload, docs/reload.md",
+    ),
+    # Processes
+    Absent(
+        name="worker_tmp_dir",
+        flags=("--worker-tmp-dir",),
+        fate=Fate.LEFT,
+        why="workers show that they live in shared memory, not in files",
+        instead=TAKE_OUT,
+    ),
+    Absent(name="control_socket", flags=("--control-socket",), fate=Fate.LEFT, why=CONTROL, instead=SIGNALS),
+    Absent(name="control_socket_mode", flags=("--control-socket-mode",), fate=Fate.LEFT, why=CONTROL, instead=SIGNALS),
+    Absent(
+        name="control_socket_disable",
+        flags=("--no-control-socket",),
+        takes=Takes.NOTHING,
+        fate=Fate.HELD,
+        why=CONTROL,
+    ),
+    # Dirty workers
+    Absent(name="dirty_apps", flags=("--dirty-app",), fate=Fate.REFUSED, why=DIRTY, instead=OWN_WORKERS),
+    Absent(name="dirty_workers", flags=("--dirty-workers",), fate=Fate.LEFT, why=DIRTY, instead=OWN_WORKERS),
+    Absent(name="dirty_threads", flags=("--dirty-threads",), fate=Fate.LEFT, why=DIRTY, instead=OWN_WORKERS),
+    Absent(name="dirty_timeout", flags=("--dirty-timeout",), fate=Fate.LEFT, why=DIRTY, instead=OWN_WORKERS),
+    Absent(
+        name="dirty_graceful_timeout",
+        flags=("--dirty-graceful-timeout",),
+        fate=Fate.LEFT,
+        why=DIRTY,
+        instead=OWN_WORKERS,
+    ),
+    # Requests
+    Absent(
+        name="permit_obsolete_folding",
+        flags=("--permit-obsolete-folding",),
+        takes=Takes.NOTHING,
+        fate=Fate.REFUSED,
+        why="a folded header line is a 400 (RFC 9112, 5.2)",
+        instead=OTHER_LOOPHOLE,
+    ),
+    Absent(
+        name="strip_header_spaces",
+        flags=("--strip-header-spaces",),
+        takes=Takes.NOTHING,
+        fate=Fate.REFUSED,
+        why="a space before the colon of a header is a 400 (RFC 9112, 5.1)",
+        instead=OTHER_LOOPHOLE,
+    ),
+    Absent(
+        name="permit_unconventional_http_version",
+        flags=("--permit-unconventional-http-version",),
+        takes=Takes.NOTHING,
+        fate=Fate.REFUSED,
+        why="a version other than HTTP/1.1 and 1.0 is a 505 or a 400",
+        instead=OTHER_LOOPHOLE,
+    ),
+    Absent(
+        name="permit_unconventional_http_method",
+        flags=("--permit-unconventional-http-method",),
+        takes=Takes.NOTHING,
+        fate=Fate.HELD,
+        why="every method that is a token of RFC 9110 reaches the application",
+    ),
+    Absent(
+        name="casefold_http_method",
+        flags=("--casefold-http-method",),
+        takes=Takes.NOTHING,
+        fate=Fate.LEFT,
+        why="methods are case-sensitive (RFC 9110, 9.1) and reach the application as they were sent",
+        instead="have the clients send upper case",
+    ),
+    Absent(
+        name="header_map",
+        flags=("--header-map",),
+        fate=Fate.REFUSED,
+        why="headers with an underscore in their name are dropped, as by nginx",
+        instead="send them with hyphens",
+        quiet=("drop",),
+    ),
+    Absent(
+        name="forwarder_headers",
+        flags=("--forwarder-headers",),
+        fate=Fate.REFUSED,
+        why="headers with an underscore in their name are dropped, also SCRIPT_NAME and PATH_INFO from a proxy",
+        instead="mount the application with a middleware, such as Werkzeug's DispatcherMiddleware",
+        quiet=("script_name,path_info", "path_info,script_name"),
+    ),
+    Absent(
+        name="secure_scheme_headers",
+        fate=Fate.REFUSED,
+        why="`X-Forwarded-Proto: https` from a trusted proxy is what makes a request one of https",
+        instead="have the proxy send that",
+        quiet=(
+            {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
+            {"X-FORWARDED-PROTO": "https"},
+        ),
+        nothing=(None,),
+    ),
+    Absent(
+        name="proxy_protocol",
+        flags=("--proxy-protocol",),
+        takes=Takes.PERHAPS,
+        stands_for="auto",
+        fate=Fate.REFUSED,
+        why=NO_PROXY,
+        instead="have the proxy send X-Forwarded-For instead",
+        quiet=("off",),
+    ),
+    Absent(
+        name="proxy_allow_ips",
+        flags=("--proxy-allow-from",),
+        fate=Fate.LEFT,
+        why=NO_PROXY,
+        instead="forwarded_allow_ips names the proxies that are trusted",
+        quiet=("127.0.0.1,::1",),
+    ),
+    Absent(
+        name="protocol",
+        flags=("--protocol",),
+        fate=Fate.REFUSED,
+        why="this version speaks HTTP only",
+        instead="write proxy_pass in nginx where uwsgi_pass stands",
+        quiet=("http",),
+    ),
+    Absent(
+        name="uwsgi_allow_ips",
+        flags=("--uwsgi-allow-from",),
+        fate=Fate.LEFT,
+        why="this version speaks HTTP only",
+        instead="forwarded_allow_ips names the proxies that are trusted",
+        quiet=("127.0.0.1,::1",),
+    ),
+    Absent(
+        name="http_parser",
+        flags=("--http-parser",),
+        fate=Fate.LEFT,
+        why="there is one parser, a compiled one",
+        instead=TAKE_OUT,
+        quiet=("auto", "fast"),
+    ),
+    Absent(
+        name="sendfile",
+        flags=("--no-sendfile",),
+        takes=Takes.NOTHING,
+        fate=Fate.LEFT,
+        why="files of wsgi.file_wrapper always leave by sendfile()",
+        instead="hand out an iterator of bytes where that must not be",
+        quiet=(True, "y", "1", "yes", "true"),
+        nothing=(None, ""),
+        stands_for=False,
+        environment="SENDFILE",
+    ),
+    # TLS
+    *(
+        Absent(name=name, flags=(f"--{name.replace('_', '-')}",), fate=Fate.REFUSED, why=NO_TLS, instead=END_TLS)
+        for name in ("certfile", "keyfile", "ca_certs", "cert_reqs")
+    ),
+    *(
+        Absent(
+            name=name, flags=(f"--{name.replace('_', '-')}",), fate=Fate.LEFT, why=NO_TLS, instead=END_TLS, quiet=quiet
+        )
+        for name, quiet in (("ciphers", ()), ("ssl_version", (2, "2")))
+    ),
+    Absent(
+        name="do_handshake_on_connect",
+        flags=("--do-handshake-on-connect",),
+        takes=Takes.NOTHING,
+        fate=Fate.LEFT,
+        why=NO_TLS,
+        instead=END_TLS,
+    ),
+    Absent(
+        name="suppress_ragged_eofs",
+        flags=("--suppress-ragged-eofs",),
+        takes=Takes.NOTHING,
+        fate=Fate.HELD,
+        why="without TLS no end of a connection is ragged",
+    ),
+    # HTTP/2 and ASGI
+    Absent(
+        name="http_protocols",
+        flags=("--http-protocols",),
+        fate=Fate.LEFT,
+        why=NO_HTTP2,
+        instead="let the proxy in front speak HTTP/2 with the clients",
+        quiet=("h1",),
+    ),
+    Absent(
+        name="http2_cleartext",
+        flags=("--http2-cleartext",),
+        fate=Fate.REFUSED,
+        why=NO_HTTP2,
+        instead="have the proxy in front speak HTTP/1.1 with the server",
+        quiet=("off",),
+    ),
+    *(
+        Absent(
+            name=f"http2_{name}",
+            flags=(f"--http2-{name.replace('_', '-')}",),
+            fate=Fate.LEFT,
+            why=NO_HTTP2,
+            instead=TAKE_OUT,
+        )
+        for name in ("max_concurrent_streams", "initial_window_size", "max_frame_size", "max_header_list_size")
+    ),
+    *(
+        Absent(
+            name=name,
+            flags=(f"--{name.replace('_', '-')}",),
+            fate=Fate.LEFT,
+            why=NO_ASGI,
+            instead=TAKE_OUT,
+            quiet=("auto",),
+        )
+        for name in (
+            "asgi_loop",
+            "asgi_lifespan",
+            "asgi_disconnect_grace_period",
+            "root_path",
+            "websocket_max_message_size",
+        )
+    ),
+    # Logging
+    Absent(
+        name="logger_class",
+        flags=("--logger-class",),
+        fate=Fate.LEFT,
+        why=LOGGING,
+        instead=LOG_SETTINGS,
+        quiet=("gunicorn.glogging.logger", "simple", "egg:gunicorn#simple"),
+    ),
+    Absent(name="logconfig", flags=("--log-config",), fate=Fate.LEFT, why=LOGGING, instead=LOG_SETTINGS),
+    Absent(name="logconfig_dict", fate=Fate.LEFT, why=LOGGING, instead=LOG_SETTINGS),
+    Absent(name="logconfig_json", flags=("--log-config-json",), fate=Fate.LEFT, why=LOGGING, instead=LOG_SETTINGS),
+    Absent(
+        name="capture_output",
+        flags=("--capture-output",),
+        takes=Takes.NOTHING,
+        fate=Fate.LEFT,
+        why="what the application prints goes to the command's own output, not to errorlog",
+        instead="redirect the command: `pronghorn … >>app.log 2>&1`",
+    ),
+    Absent(
+        name="syslog",
+        flags=("--log-syslog",),
+        takes=Takes.NOTHING,
+        fate=Fate.LEFT,
+        why=SYSLOG,
+        instead=TO_JOURNAL,
+    ),
+    Absent(
+        name="syslog_addr",
+        flags=("--log-syslog-to",),
+        fate=Fate.LEFT,
+        why=SYSLOG,
+        instead=TO_JOURNAL,
+        quiet=("udp://localhost:514", "unix:///dev/log"),
+    ),
+    Absent(
+        name="syslog_facility",
+        flags=("--log-syslog-facility",),
+        fate=Fate.LEFT,
+        why=SYSLOG,
+        instead=TO_JOURNAL,
+        quiet=("user",),
+    ),
+    Absent(name="syslog_prefix", flags=("--log-syslog-prefix",), fate=Fate.LEFT, why=SYSLOG, instead=TO_JOURNAL),
+    Absent(
+        name="disable_redirect_access_to_syslog",
+        flags=("--disable-redirect-access-to-syslog",),
+        takes=Takes.NOTHING,
+        fate=Fate.HELD,
+        why="the access log never goes to syslog",
+    ),
+    Absent(name="statsd_host", flags=("--statsd-host",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
+    Absent(name="statsd_prefix", flags=("--statsd-prefix",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
+    Absent(name="dogstatsd_tags", flags=("--dogstatsd-tags",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
+    Absent(
+        name="enable_backlog_metric",
+        flags=("--enable-backlog-metric",),
+        takes=Takes.NOTHING,
+        fate=Fate.LEFT,
+        why=STATSD,
+        instead="`ss -ltn` shows the queue of each listener",
+    ),
+)
+
+ABSENT = {row.name: row for row in _ROWS}
+"""By Gunicorn's name."""
+
+COMMAND = ("config", "check_config", "print_config")
+"""Settings of Gunicorn that are options of our command, and nothing that a file could say."""

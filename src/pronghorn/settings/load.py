@@ -1,4 +1,4 @@
-"""Merging: defaults < files < environment < command line, every value with its origin, every problem at once."""
+"""Merging: defaults < platform < files < environment < command line; every value with its origin, all problems."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -11,10 +11,11 @@ from pronghorn.errors import SettingsError
 from pronghorn.options import Settings
 from pronghorn.options.inherited import resolve
 from pronghorn.options.table import SUBJECTS, TABLE
-from pronghorn.settings.agree import MEANT_BY_CLASS, cautions, contradictions, remarks
-from pronghorn.settings.environment import read_environment, read_port
+from pronghorn.settings.agree import MEANT_BY_CLASS, cautions, contradictions, refusal, remarks
+from pronghorn.settings.environment import read_environment, read_platform, read_port
 from pronghorn.settings.files import read_files
-from pronghorn.settings.given import DEFAULT, REMEDY, Given, Layer, known_names, setting_name, unknown
+from pronghorn.settings.given import DEFAULT, REMEDY, Given, Hook, Layer, known_names, setting_name, unknown
+from pronghorn.settings.gunicorn import ABSENT, Fate
 from pronghorn.settings.values import convert
 
 
@@ -26,6 +27,8 @@ class Loaded(Struct, frozen=True):
     """By the setting's name: `default`, `pronghorn.toml:7`, `environment WEB_CONCURRENCY`, `--workers` and the like."""
     warnings: tuple[str, ...] = ()
     """Lines the user should see although the server can start."""
+    hooks: tuple[Hook, ...] = ()
+    """The functions of Python files that are named as Gunicorn's hooks; of two with one name, the later file's."""
 
 
 def load(
@@ -42,14 +45,18 @@ def load(
     `cwd`. With the same arguments this may be called again to reload. SettingsError holds one line for each problem
     of every source, also for a value that another source overrides.
     """
-    layers = [*read_files(cwd, config), read_environment(environ), Layer(given=list(arguments))]
-    if not any(given.name == "bind" for layer in layers for given in layer.given):
-        layers.insert(0, read_port(environ))
+    said = [*read_files(cwd, config), read_environment(environ), Layer(given=list(arguments))]
+    layers = [read_platform(environ), *said]
+    if not any(given.name == "bind" for layer in said for given in layer.given):
+        layers.append(read_port(environ))
     problems = [problem for layer in layers for problem in layer.problems]
+    warnings = [warning for layer in layers for warning in layer.warnings]
     values: dict[str, Any] = {name: entry.default for name, entry in TABLE.items()}
     origins = dict.fromkeys(TABLE, DEFAULT)
-    warnings = [warning for layer in layers for warning in layer.warnings]
     for given in (given for layer in layers for given in layer.given):
+        if given.name not in TABLE:
+            _answer(given, problems, warnings)
+            continue
         try:
             values[given.name] = convert(TABLE[given.name], given.value)
             origins[given.name] = given.origin
@@ -61,6 +68,8 @@ def load(
         values["bind"] = resolve(values["bind"], environ)
     except ValueError as error:
         problems.append(f"{origins['bind']}: {error}")
+    patches = [layer.patch for layer in layers if layer.patch is not None]
+    problems += [line for patch in patches if (line := refusal(patch, values["worker_class"]))]
     problems += contradictions(values, origins, cwd)
     # A source that cannot be read may well be the one that names the application.
     if needs_app and not values["app"] and not problems:
@@ -68,7 +77,16 @@ def load(
     if problems:
         raise SettingsError(*problems)
     warnings += cautions(values, origins)
-    return Loaded(_build(values), origins, tuple(warnings))
+    hooks = {hook.name: hook for layer in layers for hook in layer.hooks}
+    warnings += [f"{hook.origin}: {hook.name}: this version does not run hooks" for hook in hooks.values()]
+    return Loaded(_build(values), origins, tuple(warnings), tuple(hooks.values()))
+
+
+def _answer(given: Given, problems: list[str], warnings: list[str]) -> None:
+    """Say what becomes of a setting that only Gunicorn has, if it asks for something."""
+    absent = ABSENT[given.name]
+    if absent.asks(given.value):
+        (problems if absent.fate is Fate.REFUSED else warnings).append(absent.word(given.origin))
 
 
 def given_by_program(app: str, settings: Mapping[str, object]) -> tuple[tuple[Given, ...], str | None]:
@@ -104,6 +122,10 @@ def _settle(values: dict[str, Any], origins: dict[str, str], cwd: Path) -> None:
     if meant is not None and origins[name] == DEFAULT:
         values[name] = meant
         origins[name] = f"worker_class {worker_class} ({origins['worker_class']})"
+    for name, entry in TABLE.items():
+        if entry.option.zero_is_most and values[name] == 0:
+            most = entry.option.maximum
+            values[name] = min(most, values["limit_request_head"]) if entry.option.unit else most
     if values["chdir"] is not None:
         # A reload happens in the directory that was changed to.
         values["chdir"] = str((cwd / values["chdir"]).resolve())

@@ -1,95 +1,154 @@
-"""Settings from a Python file in the manner of `gunicorn.conf.py`: its global names are the settings."""
+"""Settings from Python in the manner of `gunicorn.conf.py`: the global names of a file or a module are the settings."""
 
+import ast
+import importlib
+import importlib.util
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from pronghorn.settings.given import Given, Layer, known_names, setting_name, unknown
-from pronghorn.settings.gunicorn import HOOKS, SETTINGS
+from pronghorn.options.patched import patcher
+from pronghorn.options.table import TABLE
+from pronghorn.settings.given import Given, Hook, Layer, Patch, known_names, setting_name, unknown
+from pronghorn.settings.gunicorn import COMMAND, HOOKS
 
 RENAME = "put _ in front if the name is the file's own"
+NOT_IN_A_FILE = "it has an effect on the command line only"
+NEEDS_GUNICORN = (
+    "; the file imports Gunicorn: install gunicorn beside (it is then imported and never run), or guard the import "
+    "with `except ImportError`"
+)
+
+CONFIG = "__config__"
+"""The name of the module that a file runs as, the same as with Gunicorn."""
 
 
 def read_python(path: Path, shown: str) -> Layer:
     """Run the file and take the names it leaves behind. `shown` is the path for messages.
 
-    Functions, classes, modules, and names that begin with `_` or hold a capital letter are the file's own. Of the
-    functions those named like Gunicorn's hooks get a warning, since this version does not call them.
+    Functions, classes, modules, names that begin with `_` or hold a capital letter, and names that the file itself
+    reads are the file's own. Functions that are named as Gunicorn's hooks are hooks.
     """
+    return _read(path, shown, lambda source: run(compile(source, str(path), "exec"), path))
+
+
+def read_module(name: str, shown: str) -> Layer:
+    """Import the module, anew at each reload, and take its names as `read_python` does."""
+    sys.modules.pop(name, None)
+    try:
+        spec = importlib.util.find_spec(name)
+    # What is imported on the way to it is somebody's program, as the module itself is.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        return Layer(problems=[f"{shown}: {_reason(error)}"])
+    if spec is None or not spec.has_location or spec.origin is None:
+        return Layer(problems=[f"{shown}: there is no module {name} on the import path ({Path.cwd()} is on it)"])
+    return _read(Path(spec.origin), shown, lambda _: dict(vars(importlib.import_module(name))))
+
+
+def _read(path: Path, shown: str, names_of: Callable[[bytes], Mapping[str, object]]) -> Layer:
     layer = Layer()
+    before = patcher()
     try:
         source = path.read_bytes()
-        code = compile(source, str(path), "exec")
-        names = run(code, path)
+        names = names_of(source)
     except OSError as error:
-        layer.problems.append(f"{shown}: {error.strerror or error}")
+        layer.problems.append(f"{shown}{_place(error, path)}: {error.strerror or error}")
         return layer
     except SyntaxError as error:
         layer.problems.append(f"{shown}:{error.lineno}: SyntaxError: {error.msg}")
         return layer
     # The file is somebody's program and may raise anything; whatever it is, it is one problem of that file.
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        layer.problems.append(f"{shown}{_place(error, path)}: {type(error).__name__}: {error}")
+        layer.problems.append(f"{shown}{_place(error, path)}: {_reason(error)}")
         return layer
-    lines = assignment_lines(source)
-    hooks = [name for name, value in names.items() if name in HOOKS and callable(value)]
-    if hooks:
-        layer.warnings.append(f"{shown}: hooks are not run by this version: {', '.join(hooks)}")
+    after = patcher()
+    if after is not None and after != before:
+        layer.patch = Patch(after, shown)
+    tree = ast.parse(source)
+    lines, read = assignment_lines(tree), names_read(tree)
     for name, value in names.items():
-        if not is_own(name, value):
-            _take(layer, Given(name, value, f"{shown}:{lines[name]}" if name in lines else shown), name in lines)
+        origin = f"{shown}:{lines[name]}" if name in lines else shown
+        if name in HOOKS and (callable(value) or isinstance(value, str)):
+            layer.hooks.append(Hook(name, value, origin))
+        elif name in COMMAND and name in lines and value:
+            layer.warnings.append(f"{origin}: {name}: {NOT_IN_A_FILE}")
+        elif setting_name(name) is not None:
+            _take(layer, Given(name, value, origin))
+        # A name that was imported, or that a loop left behind, is spelt as its owner spells it.
+        elif name in lines and name not in read and not is_own(name, value):
+            layer.warnings.append(f"{origin}: {unknown(name, known_names(), RENAME)}")
     return layer
 
 
 def run(code: CodeType, path: Path) -> dict[str, object]:
     """The global names after the file ran, in their order."""
-    module = ModuleType("__config__")
+    module = ModuleType(CONFIG)
     module.__file__ = str(path)
     before = set(vars(module)) | {"__builtins__"}
-    # What the file looks up by its module's name, as dataclasses and pickle do, must find it.
-    sys.modules["__config__"] = module
-    try:
-        exec(code, vars(module))  # noqa: S102 - the file is the administrator's own program
-    finally:
-        del sys.modules["__config__"]
+    # What is looked up by its module's name, as dataclasses and pickle do, must be found, in its hooks as well.
+    sys.modules[CONFIG] = module
+    exec(code, vars(module))  # noqa: S102 - the file is the administrator's own program
     return {name: value for name, value in vars(module).items() if name not in before}
 
 
 def is_own(name: str, value: object) -> bool:
-    """Whether a global name is the file's own business and not meant as a setting."""
-    if name.startswith("_") or name != name.lower() or isinstance(value, ModuleType):
-        return True
-    return callable(value) and setting_name(name) is None
+    """Whether a name that is no setting looks as if it was not meant as one."""
+    return name.startswith("_") or name != name.lower() or isinstance(value, ModuleType) or callable(value)
 
 
-def assignment_lines(source: bytes) -> dict[str, int]:
-    """The line on which each global name is last assigned, also inside an `if` or `try` of the file."""
-    import ast  # noqa: PLC0415 - most servers have no Python file
-
+def assignment_lines(tree: ast.AST) -> dict[str, int]:
+    """The line on which each global name is last assigned or defined, also inside an `if` or `try` of the file."""
     lines: dict[str, int] = {}
-    pending: list[ast.AST] = [ast.parse(source)]
-    while pending:
-        node = pending.pop()
-        # What is assigned inside a function, a class or a comprehension is not global.
-        own = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr
-        pending += [child for child in ast.iter_child_nodes(node) if not isinstance(child, own)]
+    for node in global_nodes(tree):
+        targets: list[ast.expr] = []
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name):
-                    lines[target.id] = max(lines.get(target.id, 0), target.lineno)
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        elif isinstance(node, ast.FunctionDef) and node.name in HOOKS:
+            lines[node.name] = max(lines.get(node.name, 0), node.lineno)
+        for target in targets:
+            if isinstance(target, ast.Name):
+                lines[target.id] = max(lines.get(target.id, 0), target.lineno)
     return lines
 
 
-def _take(layer: Layer, given: Given, assigned: bool) -> None:
-    name, origin = given.name, given.origin
-    ours = setting_name(name)
-    if ours is not None:
-        layer.given.append(Given(ours, given.value, origin))
-    elif name in SETTINGS:
-        layer.problems.append(f"{origin}: {name} is a setting of Gunicorn that this version does not have; remove it")
-    # A name that was imported, or that a loop left behind, is spelt as its owner spells it.
-    elif assigned:
-        layer.problems.append(f"{origin}: {unknown(name, known_names(), RENAME)}")
+def global_nodes(tree: ast.AST) -> list[ast.AST]:
+    """The statements that run with the file's own global names."""
+    nodes, pending = [], [tree]
+    while pending:
+        node = pending.pop()
+        nodes.append(node)
+        # What is assigned inside a function, a class or a comprehension is not global.
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            pending += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
+    return nodes
+
+
+def names_read(tree: ast.AST) -> set[str]:
+    """The names whose value something in the file uses."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _take(layer: Layer, given: Given) -> None:
+    ours = setting_name(given.name) or given.name
+    value = given.value
+    if value is None and ours in TABLE and not TABLE[ours].optional:
+        # `bind = os.environ.get("BIND")`: not set.
+        return
+    if isinstance(value, ModuleType) or (
+        callable(value) and ours in TABLE and given.name != TABLE[ours].option.gunicorn
+    ):
+        # `import syslog`, or `from shop import app`: Gunicorn has no `app`.
+        return
+    if isinstance(value, type):
+        # Gunicorn takes a class where it takes the class's name.
+        value = f"{value.__module__}.{value.__qualname__}"
+    layer.given.append(Given(ours, value, given.origin))
+
+
+def _reason(error: BaseException) -> str:
+    needs = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "gunicorn"
+    return f"{type(error).__name__}: {error}{NEEDS_GUNICORN if needs else ''}"
 
 
 def _place(error: BaseException, path: Path) -> str:

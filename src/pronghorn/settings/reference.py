@@ -10,6 +10,7 @@ import msgspec
 from pronghorn.options.option import Unit
 from pronghorn.options.table import SUBJECTS, TABLE, Entry, Kind
 from pronghorn.settings.describe import bounds_text, default_text, help_text, type_text
+from pronghorn.settings.migrating import page
 from pronghorn.settings.units import DURATIONS, SIZES
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -22,14 +23,17 @@ INTRODUCTION = """\
 A value is taken from the last of these that has one:
 
 1. the default;
-2. files in the directory the command is started in: `gunicorn.conf.py`, `pronghorn.conf.py`, the table
-   `[tool.pronghorn]` of `pyproject.toml`, `pronghorn.toml`; or, instead of all these, the file that `--config` names;
-3. the environment: `PRONGHORN_<NAME>`, and the names of platforms where the tables below show one;
-4. `GUNICORN_CMD_ARGS`, which holds options as the command line does;
-5. the command line, or the arguments of `pronghorn.run`.
+2. what a platform says in the environment, in variables that are not called `PRONGHORN_…`: the tables below show them;
+3. files in the directory the command is started in: `gunicorn.conf.py`, `pronghorn.conf.py`, the table
+   `[tool.pronghorn]` of `pyproject.toml`, `pronghorn.toml`; or, instead of all these, what `--config` names: a file, or
+   a module as `python:package.module`;
+4. the environment: `PRONGHORN_<NAME>`;
+5. `GUNICORN_CMD_ARGS`, which holds options as the command line does;
+6. the command line, or the arguments of `pronghorn.run`.
 
 `pronghorn --print-config` shows every value with its origin; `pronghorn --check-config app:app` tells whether the
-server would start. A name that is no setting is an error, and all errors are reported at once.
+server would start. A name that is no setting is an error (in a Python file a warning), and all errors are reported at
+once. A setting that only Gunicorn has is answered with what is nearest: [migrating.md](migrating.md).
 
 - **Durations** are seconds (`30`, `0.5`) or a text with a unit: `500ms`, `30s`, `1.5m`, `2h`, `1d`.
 - **Sizes** are bytes (`65536`) or a text with a unit: `64k`, `64KiB` (1024 bytes each), `64kB` (1000 each), `16MiB`,
@@ -46,8 +50,8 @@ workers = 4
 timeout = "30s"
 ```
 
-A Python file sets them as global names, as with Gunicorn. Functions, modules, and names that begin with `_` or hold a
-capital letter are the file's own. Gunicorn's hooks are not run by this version; each start warns about them.
+A Python file sets them as global names, as with Gunicorn; [migrating.md](migrating.md#python-files) says which names
+are the file's own. Gunicorn's hooks are not run by this version; each start warns about them.
 """
 
 
@@ -108,7 +112,7 @@ def _schema_type(entry: Entry) -> dict[str, Any]:
     if option.choices:
         # With a check, other texts may pass it.
         return {"type": "string", "examples": list(option.choices)} if option.check else {"enum": list(option.choices)}
-    bounds = {"minimum": option.minimum, "maximum": option.maximum}
+    bounds = {"minimum": 0 if option.zero_is_most else option.minimum, "maximum": option.maximum}
     about: dict[str, Any] = {name: _plain(bound) for name, bound in bounds.items() if bound is not None}
     if option.unit is None:
         return {"type": entry.kind.value, **about}
@@ -128,7 +132,7 @@ def _pattern(unit: Unit) -> str:
     return rf"^\s*[0-9]+(\.[0-9]+)?\s*({any_case})?\s*$"
 
 
-DOCUMENTS = {"settings.md": reference, "settings.schema.json": schema}
+DOCUMENTS = {"settings.md": reference, "settings.schema.json": schema, "migrating.md": page}
 
 
 def main(arguments: list[str]) -> int:

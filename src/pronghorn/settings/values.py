@@ -17,7 +17,8 @@ def convert(entry: Entry, raw: object) -> Any:
     `raw` is a text from the command line or the environment, or whatever a TOML or Python file holds. ValueError says
     what is wrong in words that name the setting, the value, and what would be right.
     """
-    if raw is None and entry.optional:
+    # Gunicorn takes an empty text for none where it has the setting.
+    if entry.optional and (raw is None or (raw == "" and entry.option.gunicorn)):
         return None
     return CONVERTERS[entry.kind](entry, raw)
 
@@ -57,6 +58,8 @@ def _plain_number(entry: Entry, raw: str) -> float:
 
 def _check_bounds(entry: Entry, number: float, raw: object) -> None:
     option = entry.option
+    if option.zero_is_most and number == 0:
+        return
     if option.minimum is not None and number < option.minimum:
         raise _wrong(entry, raw, f"at least {format_quantity(option.minimum, option.unit)}")
     if option.maximum is not None and number > option.maximum:

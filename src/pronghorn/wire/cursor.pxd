@@ -17,6 +17,19 @@ cdef extern from "<endian.h>" nogil:
 cdef extern from *:
     int __builtin_ctzll(unsigned long long word) nogil
 
+# What parsing costs, counted in octets looked at, where PRONGHORN_COUNT_STEPS is defined: in the builds of fuzz/, which
+# hold the parsers to a number of steps in proportion to what they were given. The server's own build counts nothing.
+cdef extern from *:
+    """
+    #ifdef PRONGHORN_COUNT_STEPS
+    __attribute__((weak)) unsigned long long pronghorn_steps;   /* one for all modules, if loaded with RTLD_GLOBAL */
+    #define PRONGHORN_COUNT(octets) ((void)(pronghorn_steps += 1 + (octets)))
+    #else
+    #define PRONGHORN_COUNT(octets) ((void)(octets))
+    #endif
+    """
+    void note_steps "PRONGHORN_COUNT"(size_t octets) nogil
+
 cdef enum:
     END = -1    # what peek and take say where no byte is left
 
@@ -37,6 +50,7 @@ cdef inline Cursor open_cursor(const uint8_t* data, size_t size) noexcept nogil:
 # The bytes [first, first + length) of what `cursor` was opened on, cut to what is there.
 cdef inline Cursor part(const Cursor* cursor, size_t first, size_t length) noexcept nogil:
     cdef size_t size = <size_t>(cursor.end - cursor.start)
+    note_steps(0)
     if first > size:
         first = size
     if length > size - first:
@@ -53,12 +67,14 @@ cdef inline size_t tell(const Cursor* cursor) noexcept nogil:
 
 
 cdef inline int peek(const Cursor* cursor) noexcept nogil:
+    note_steps(0)
     if cursor.at < cursor.end:
         return cursor.at[0]
     return END
 
 
 cdef inline int peek_at(const Cursor* cursor, size_t distance) noexcept nogil:
+    note_steps(0)
     if distance < left(cursor):
         return cursor.at[distance]
     return END
@@ -66,6 +82,7 @@ cdef inline int peek_at(const Cursor* cursor, size_t distance) noexcept nogil:
 
 cdef inline int take(Cursor* cursor) noexcept nogil:
     cdef int byte = END
+    note_steps(0)
     if cursor.at < cursor.end:
         byte = cursor.at[0]
         cursor.at += 1
@@ -75,6 +92,7 @@ cdef inline int take(Cursor* cursor) noexcept nogil:
 # Moves on by `count` bytes, or to the end where there are fewer; returns how many it passed.
 cdef inline size_t skip(Cursor* cursor, size_t count) noexcept nogil:
     cdef size_t passed = count if count < left(cursor) else left(cursor)
+    note_steps(0)
     cursor.at += passed
     return passed
 
@@ -88,6 +106,7 @@ cdef inline void move_to(Cursor* cursor, size_t place) noexcept nogil:
 # Copies the next `count` bytes (or as many as there are) to `out` and moves past them; returns how many.
 cdef inline size_t copy_out(Cursor* cursor, size_t count, uint8_t* out) noexcept nogil:
     cdef size_t copied = count if count < left(cursor) else left(cursor)
+    note_steps(copied)
     memcpy(out, cursor.at, copied)
     cursor.at += copied
     return copied
@@ -100,6 +119,7 @@ cdef inline size_t skip_class(Cursor* cursor, uint8_t mask) noexcept nogil:
     while at < end and OCTETS[at[0]] & mask:
         at += 1
     cdef size_t passed = <size_t>(at - cursor.at)
+    note_steps(passed)
     cursor.at = at
     return passed
 
@@ -128,6 +148,7 @@ cdef inline size_t skip_text(Cursor* cursor) noexcept nogil:
         at += 1
     passed = <size_t>(at - cursor.at)
     cursor.at = at
+    note_steps(passed)
     return passed + skip_class(cursor, TEXT)
 
 
@@ -138,12 +159,14 @@ cdef inline size_t skip_blanks(Cursor* cursor) noexcept nogil:
     while cursor.at < cursor.end and (cursor.at[0] == SP or cursor.at[0] == HTAB):
         cursor.at += 1
         passed += 1
+    note_steps(passed)
     return passed
 
 
 # Takes SP and HTAB off the far end.
 cdef inline void trim_end(Cursor* cursor) noexcept nogil:
     while cursor.end > cursor.at and ((cursor.end - 1)[0] == SP or (cursor.end - 1)[0] == HTAB):
+        note_steps(0)
         cursor.end -= 1
 
 
@@ -153,11 +176,13 @@ cdef inline size_t blanks_before(const Cursor* cursor, size_t most) noexcept nog
     cdef const uint8_t* floor = at - (most if most < tell(cursor) else tell(cursor))
     while at > floor and ((at - 1)[0] == SP or (at - 1)[0] == HTAB):
         at -= 1
+    note_steps(<size_t>(cursor.at - at))
     return <size_t>(cursor.at - at)
 
 
 # Moves past CRLF if that is what stands here.
 cdef inline bint skip_line_end(Cursor* cursor) noexcept nogil:
+    note_steps(1)
     if left(cursor) >= 2 and cursor.at[0] == CR and cursor.at[1] == LF:
         cursor.at += 2
         return True
@@ -169,7 +194,9 @@ cdef inline size_t distance(const Cursor* cursor, int byte) noexcept nogil:
     cdef const uint8_t* found = NULL
     if cursor.at < cursor.end:
         found = <const uint8_t*>memchr(cursor.at, byte, left(cursor))
-    return left(cursor) if found == NULL else <size_t>(found - cursor.at)
+    cdef size_t passed = left(cursor) if found == NULL else <size_t>(found - cursor.at)
+    note_steps(passed)
+    return passed
 
 
 # Whether all that is left is `word`, which is written in lower case; letters of either case match.
@@ -177,6 +204,7 @@ cdef inline bint is_word(const Cursor* cursor, const char* word, size_t length) 
     cdef size_t index
     if left(cursor) != length:
         return False
+    note_steps(length)
     for index in range(length):
         if lower(cursor.at[index]) != <uint8_t>word[index]:
             return False
@@ -188,6 +216,7 @@ cdef inline bint is_same(const Cursor* one, const Cursor* other) noexcept nogil:
     cdef size_t index
     if left(one) != left(other):
         return False
+    note_steps(left(one))
     for index in range(left(one)):
         if lower(one.at[index]) != lower(other.at[index]):
             return False

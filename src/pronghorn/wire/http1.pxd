@@ -1,6 +1,6 @@
 # HTTP/1 request heads: the one parser. Spans into the caller's bytes, no Python objects, no allocation, no GIL.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 cdef enum:
     MORE = 0    # the bytes end inside the head
@@ -63,7 +63,6 @@ cdef struct Head:
     uint32_t resume_line
     uint32_t resume_byte
     uint32_t resume_count
-    uint64_t steps          # octets looked at so far: a test holds it to a small multiple of the head's size
 
 # Reads the request line (and one empty line before it). DONE sets everything up to section_start.
 cdef int parse_request_line(const uint8_t* data, uint32_t size, const Limits* limits, Head* head) noexcept nogil

@@ -71,7 +71,6 @@ cdef int parse_request_line(const uint8_t* data, uint32_t size, const Limits* li
     line = cursor
     if head.resume_byte == 0:
         verdict = read_request_line(&line, head)
-        head.steps += tell(&line) - head.resume_line
         if verdict == DONE and tell(&line) - head.resume_line <= <size_t>limits.request_line + 2:
             return begin_section(&line, head)
     survey = survey_line(cursor, LINE, limits.request_line, LONG_REQUEST_LINE, head)
@@ -79,7 +78,6 @@ cdef int parse_request_line(const uint8_t* data, uint32_t size, const Limits* li
         return survey
     line = cursor
     verdict = read_request_line(&line, head)
-    head.steps += tell(&line) - head.resume_line
     return verdict if verdict != DONE else begin_section(&line, head)
 
 
@@ -121,7 +119,6 @@ cdef int survey_line(Cursor line, uint8_t mask, uint32_t limit, int over_limit, 
     cdef size_t passed
     skip(&window, head.resume_byte)
     passed = skip_class(&window, mask)
-    head.steps += passed + 2
     head.resume_byte += <uint32_t>passed
     skip(&line, head.resume_byte)
     cdef int byte = peek(&line)
@@ -199,7 +196,6 @@ cdef int parse_section(
         skip(&cursor, head.section_start)
         for count in range(head.count):
             read_field(&cursor, &fields[count])
-        head.steps += head.end - head.section_start
     gather_facts(&bytes, head.section_start, fields, head.count, &head.facts)
     return DONE
 
@@ -222,14 +218,12 @@ cdef int read_lines(Cursor* cursor, const Limits* limits, Head* head, Field* fie
         verdict = MORE
         if head.resume_byte == 0:
             verdict = read_field(cursor, &fields[head.resume_count])
-            head.steps += tell(cursor) - head.resume_line
         if verdict != DONE or tell(cursor) - head.resume_line > <size_t>limits.field_line + 2:
             move_to(cursor, head.resume_line)
             survey = survey_line(cursor[0], TEXT, limits.field_line, LONG_FIELD, head)
             if survey != DONE:
                 return survey
             verdict = read_field(cursor, &fields[head.resume_count])
-            head.steps += tell(cursor) - head.resume_line
             if verdict != DONE:
                 return verdict
         head.resume_line = <uint32_t>tell(cursor)
@@ -361,11 +355,6 @@ cdef class HeadParser:
 
     def __repr__(self):
         return f"<HeadParser: {len(self.data)} bytes, {self.head.resume_count} lines, fault {self.fault}>"
-
-    @property
-    def steps(self):
-        """How many octets the parser has looked at so far, counting repeats."""
-        return self.head.steps
 
     def feed(self, data):
         """Take the next piece; return the ParsedHead when the head is complete, None before.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pronghorn.apps.load import enter_surroundings, load
+from pronghorn.apps.load import check_threads, enter_surroundings, load
 from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.loop import Engine
@@ -22,7 +22,7 @@ from pronghorn.errors import AppLoadError, StartError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import FleetOptions, Settings
-from pronghorn.worker import classes, native, privileges, report
+from pronghorn.worker import classes, privileges, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.recycling import Allowance
@@ -115,17 +115,15 @@ def _give_up_privileges(birth: Birth) -> None:
 
 
 def _start(engine: Engine, fleet: FleetOptions, born: float) -> None:
-    """Begins to accept, with `ready_path` once the application says that it can be used."""
+    """Starts the engine, which does not accept yet, and waits with `ready_path` until the application can be used."""
+    engine.start(accepting=False)
     if fleet.ready_path is None:
-        engine.start()
         return
     # Imported by who needs it: it brings the standard library's HTTP client along.
     from pronghorn.worker.ready import wait_until_ready  # noqa: PLC0415
 
-    engine.start(accepting=False)
     # Before the arbiter's own patience ends: the worker can say why it is not ready.
     wait_until_ready(engine, fleet.ready_path, born + max(fleet.boot_timeout - 1, fleet.boot_timeout / 2))
-    engine.accept()
 
 
 def _selector(*, greenlets: bool) -> selectors.BaseSelector:
@@ -150,17 +148,15 @@ def _shorten_switches() -> None:
 
 def _load(birth: Birth) -> tuple[Callable[..., Any], bool]:
     """The application, and whether its requests run in greenlets."""
-    name = birth.settings.fleet.worker_class
+    spec = birth.settings.app.app
     if birth.app is None:
         enter_surroundings(birth.settings.app)
-    greenlets = classes.prepare(name).greenlets
-    app = birth.app or load(birth.settings.app.app)
-    if native.is_patched() and not greenlets:
-        raise AppLoadError(
-            f"worker_class {name}: gevent has patched threading, so there are no threads to serve with; use "
-            "--worker-class gevent, or take gevent.monkey out of the application and the settings"
-        )
-    return app, greenlets
+    greenlets = classes.prepare(birth.settings.fleet.worker_class).greenlets
+    if birth.app is None:
+        return load(spec, greenlets=greenlets), greenlets
+    # It was imported for the worker class that the arbiter was started with; a reload may have chosen another.
+    check_threads(spec, greenlets=greenlets)
+    return birth.app, greenlets
 
 
 def _leave_the_arbiter(birth: Birth) -> set[int]:
@@ -171,7 +167,7 @@ def _leave_the_arbiter(birth: Birth) -> set[int]:
     # TERM, not KILL: the worker may still finish what runs. The kernel looks at the forking *thread*; the arbiter has
     # only one.
     set_parent_death_signal(signal.SIGTERM)
-    set_process_name("pronghorn-work")
+    set_process_name(birth.settings.fleet.proc_name or "pronghorn-work")
     signal.set_wakeup_fd(-1)
     birth.row.claim(os.getpid(), birth.generation)
     for number in ARBITER_SIGNALS:

@@ -15,6 +15,7 @@ NEEDED = (
     ("signal", "signal"),
     ("signal", "getsignal"),
     ("select", "epoll"),
+    ("select", "poll"),
     ("selectors", "EpollSelector"),
     ("selectors", "DefaultSelector"),
 )
@@ -24,12 +25,6 @@ _MISSING = object()
 
 _patched: list[tuple[Any, str, Any]] = []
 """Module, name and gevent's object, of what `unpatch` took out."""
-
-
-def is_patched() -> bool:
-    """Whether gevent has patched threads in this process: what seems to be one is a greenlet."""
-    monkey = sys.modules.get("gevent.monkey")
-    return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 def unpatch() -> None:

@@ -84,7 +84,9 @@ class Watch:
 
 
 def serve(serving: Serving, pending: set[int]) -> int:
-    """Serves until told to leave or orphaned; the exit status. Says it is ready as soon as it can be told so.
+    """Accepts and serves until told to leave or orphaned; the exit status.
+
+    Nothing is accepted before the handlers are there: until then a signal ends the process, and whom it serves with it.
 
     Arguments:
         pending: signals that arrived and were not acted on; more may join them until the handlers here take over.
@@ -94,6 +96,7 @@ def serve(serving: Serving, pending: set[int]) -> int:
         selector.register(wakeup, selectors.EVENT_READ, lambda: _empty(wakeup))
         selector.register(serving.leash, selectors.EVENT_READ, lambda: _on_leash(serving, watch, selector))
         selector.register(serving.engine.fileno(), selectors.EVENT_READ, serving.engine.acknowledge)
+        serving.engine.accept()
         serving.row.beat()
         serving.row.state = scoreboard.READY
         report.send(serving.report_to, report.Ready())

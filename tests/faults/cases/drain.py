@@ -3,10 +3,8 @@
 import signal
 import time
 
-from pronghorn.options.table import TABLE
 from tests.faults.client import Tally
 from tests.faults.scene import Case, Scene
-from tests.faults.servers import Unavailable
 
 GRACE = 5
 
@@ -19,8 +17,6 @@ def at_once(scene: Scene) -> None:
 
 def with_delay(scene: Scene) -> None:
     """TERM with `drain_delay` 2 s: load balancers have time to look elsewhere."""
-    if "drain_delay" not in TABLE:
-        raise Unavailable("this version has no drain_delay")
     for _ in range(scene.rounds):
         _term(scene, 2.0)
 

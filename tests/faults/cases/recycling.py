@@ -3,10 +3,9 @@
 import socket
 import time
 
-from pronghorn.options.table import TABLE
 from tests.faults.load import Load
 from tests.faults.scene import WORKERS, Case, Scene, most_at_once
-from tests.faults.servers import Loaded, Unavailable
+from tests.faults.servers import Loaded
 
 LEAK = 40
 """Megabytes that the application leaks before it is replaced."""
@@ -29,8 +28,6 @@ def max_requests(scene: Scene) -> None:
 
 def max_memory(scene: Scene) -> None:
     """The application leaks until each worker is too large."""
-    if "max_memory" not in TABLE:
-        raise Unavailable("this version has no max_memory")
     with scene.serve(max_memory=f"{_resident(scene) + LEAK}MiB") as server:
         up = time.monotonic()
         with scene.load(server) as load:
@@ -60,9 +57,9 @@ def _judge(scene: Scene, server: Loaded, load: Load, up: float) -> None:
     scene.claim("they do not boot together", most <= WORKERS // 2, most)
 
 
-def ask(server: Loaded, path: str) -> bytes:
+def ask(server: Loaded, path: str, patience: float = 10.0) -> bytes:
     """What one request on its own connection brings, as it stands on the wire."""
-    with socket.create_connection(server.address, 10) as client:
+    with socket.create_connection(server.address, patience) as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: faults\r\nConnection: close\r\n\r\n".encode())
         parts = []
         while part := client.recv(1 << 16):

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,31 +34,36 @@ def descriptors(scene: Scene) -> None:
                 spent = _cpu(server) - spent
                 scene.measure("CPU of all processes while exhausted, nothing to do (seconds of one)", spent)
                 scene.claim("no process spins", spent < 0.2 * WORKERS, spent)
-                answered = _ask_all(clients)
+                answers = _ask_all(clients)
+                scene.measure("turned away with a 503 (of 500)", answers["503"])
+                answered = answers["200"] + answers["503"]
                 scene.finding.sent += CROWD
                 scene.finding.failed += CROWD - answered
                 scene.finding.failed_after_retry += CROWD - answered
-                scene.claim("everybody is answered", answered == CROWD, f"{answered} of {CROWD}")
+                scene.claim("everybody gets an answer, or is told to come again", answered == CROWD, dict(answers))
+                scene.claim("most get their answer", answers["200"] > 0.9 * CROWD, dict(answers))
             with scene.load(server, keeping=4, closing=4) as load:
                 time.sleep(1)
             scene.claim_none_failed(load.tally)
         scene.claim("no worker has died", server.crew() == before, server.text[-1500:])
 
 
-def _ask_all(clients: list[socket.socket]) -> int:
-    """Each asks, the last first, and leaves: those without a descriptor wait for the others to go."""
+def _ask_all(clients: list[socket.socket]) -> Counter[str]:
+    """Each asks, then each in turn reads its answer and leaves, so that one without a descriptor gets it; statuses."""
     for client in clients:
         with contextlib.suppress(OSError):
             client.sendall(b"GET /page/crowd/10 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    answered = 0
+    answers: Counter[str] = Counter()
     for client in clients:
+        parts = b""
         with contextlib.suppress(OSError):
-            parts = b""
             while part := client.recv(1 << 16):
                 parts += part
-            answered += parts.startswith(b"HTTP/1.1 200 ") and b"\ncrowd.crow\n" in parts
+        whole = parts.startswith(b"HTTP/1.1 200 ") and parts.endswith(b" crowd\n")
+        refused = parts.startswith(b"HTTP/1.1 503 ") and b"Retry-After" in parts
+        answers["200" if whole else "503" if refused else "none"] += 1
         client.close()
-    return answered
+    return answers
 
 
 def _cpu(server: Loaded) -> float:
@@ -76,10 +82,13 @@ def spool(scene: Scene) -> None:
         with scene.load(server, keeping=4, closing=4) as load:
             for _ in range(scene.rounds):
                 scene.claim("a large body is taken", _upload(server) == "200", server.text[-1500:])
-                fill(disk / "filler")
+                # Filled again and again: files of answered requests are given back a moment later.
+                scene.eventually(
+                    "a large body is refused while the disk is full",
+                    lambda: fill(disk / "filler") or _upload(server) == "507",
+                    5,
+                )
                 time.sleep(0.2)  # the load meets the full disk
-                status = _upload(server)
-                scene.claim("a large body is refused while the disk is full", status == "507", status)
                 (disk / "filler").unlink()
                 scene.claim("a large body is taken again", _upload(server) == "200", server.text[-1500:])
             load.stop()
@@ -122,7 +131,7 @@ def _small_disk(scene: Scene, **settings: object) -> Iterator[tuple[Loaded, Path
 
 def fill(path: Path) -> None:
     """Takes what is left of a disk."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+    with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"x" * 4096):
             continue
 

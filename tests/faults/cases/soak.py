@@ -12,7 +12,7 @@ from tests.faults.cases.recycling import ask, memory
 from tests.faults.cases.stuck import Stuck
 from tests.faults.client import Tally
 from tests.faults.scene import THREADS, WORKERS, Case, Scene
-from tests.faults.servers import Loaded, Unavailable
+from tests.faults.servers import Loaded
 
 WARM_UP = 0.25
 """The first part of the time, in which memory may grow."""
@@ -74,8 +74,7 @@ class Faults:
         """The arbiter is replaced."""
         self.version += 1
         self.scene.release(self.version)
-        with contextlib.suppress(Unavailable):
-            self.server.upgrade(WORKERS)
+        self.server.upgrade(WORKERS)
 
     def exhaust(self) -> None:
         """A request asks for more memory than there is."""

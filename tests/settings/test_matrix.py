@@ -1,0 +1,471 @@
+"""Every setting has its effect: each is given in a file to a server of its own, and seen over a socket or in a process.
+
+A setting of the table without an observer below fails. An observer shows what would not be so with the default.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.process import Server
+from tests.support.raw import Client, wait_for
+
+from pronghorn.options.table import TABLE
+
+APPLICATION = """\
+import os, sys, threading, time
+
+with open("imports", "a") as file:
+    file.write("x")
+
+inside, most, lock = 0, 0, threading.Lock()
+kept = []
+
+def spooled():
+    held = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
+    return [target for fd in held if "/bodies/" in (target := os.readlink(fd) if os.path.lexists(fd) else "")]
+
+def together():
+    global inside, most
+    with lock:
+        inside += 1
+        most = max(most, inside)
+    time.sleep(0.2)
+    with lock:
+        inside -= 1
+    return str(most)
+
+def streamed():
+    for number in range(512):
+        yield b"x" * 65536
+    open("streamed", "w").close()
+
+def answer(environ):
+    path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+    if path == "/sleep":
+        open("inside", "w").close()
+        time.sleep(float(query))
+    if path == "/fill":
+        kept.append(b"x" * int(query))
+    return {
+        "/cwd": os.getcwd,
+        "/import": lambda: __import__(query).__name__,
+        "/environ": lambda: os.environ.get(query, "none"),
+        "/multithread": lambda: str(environ["wsgi.multithread"]),
+        "/scheme": lambda: environ["wsgi.url_scheme"],
+        "/spooled": lambda: "\\n".join(spooled()),
+        "/together": together,
+        "/large": lambda: "x" * (64 << 20),
+    }.get(path, lambda: str(os.getpid()))()
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return streamed() if environ["PATH_INFO"] == "/stream" else [answer(environ).encode()]
+
+def other(environ, start_response):
+    start_response("200 OK", [])
+    return [b"the other"]
+"""
+
+TESTS = Path(__file__).parents[1]
+
+Start = Callable[..., Server]
+OBSERVERS: dict[str, Callable[[Start, Path], None]] = {}
+
+
+def observes(*names: str) -> Callable[[Callable[[Start, Path], None]], Callable[[Start, Path], None]]:
+    def register(observer: Callable[[Start, Path], None]) -> Callable[[Start, Path], None]:
+        OBSERVERS.update(dict.fromkeys(names, observer))
+        return observer
+
+    return register
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers with settings from a `gunicorn.conf.py`, one worker unless it says how many."""
+    (tmp_path / "shop.py").write_text(APPLICATION)
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: str, **settings: Any) -> Server:
+            settings = {"wsgi_app": "shop:app", "workers": 1, "bind": "127.0.0.1:0"} | settings
+            text = "".join(f"{name} = {value!r}\n" for name, value in settings.items())
+            (tmp_path / "gunicorn.conf.py").write_text(text)
+            return stack.enter_context(Server(tmp_path, *arguments, bind=()))
+
+        yield start
+
+
+ELSEWHERE = {
+    "user": "test_the_application_never_sees_root",
+    "group": "test_the_groups_of_the_user",
+    "initgroups": "test_the_groups_of_the_user",
+}
+"""Seen in tests/arbiter/test_privileges.py, by root."""
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_is_seen_elsewhere_is(name):
+    _, _, test = (TESTS / "arbiter" / "test_privileges.py").read_text().partition(f"def {ELSEWHERE[name]}(")
+    assert f'"--{name}"' in test.partition("\ndef ")[0]
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in ELSEWHERE])
+def test_has_its_effect(name, start, tmp_path):
+    assert name in OBSERVERS, f"{name} has no observer: write one that sees its effect over a socket or in a process"
+    OBSERVERS[name](start, tmp_path)
+
+
+def test_nothing_is_observed_that_is_no_setting():
+    assert set(OBSERVERS) <= set(TABLE)
+
+
+def busy(server: Server, place: Path, seconds: int = 60) -> Client:
+    """A connection whose request is inside the application."""
+    client = Client(server.url)
+    client.request(f"/sleep?{seconds}")
+    wait_for((place / "inside").exists, "the request to be inside")
+    return client
+
+
+@observes("app")
+def app(start, place):
+    assert start(wsgi_app="shop:other").get() == (200, "the other")
+
+
+@observes("chdir", "pythonpath")
+def surroundings(start, place):
+    for folder in ("web", "lib"):
+        (place / folder).mkdir()
+    (place / "lib" / "extra.py").write_text("")
+    server = start(chdir="web", pythonpath=f"{place}/lib,{place}")
+    assert server.get("/cwd")[1] == str(place / "web")
+    assert server.get("/import?extra") == (200, "extra")
+
+
+@observes("preload_app")
+def preload_app(start, place):
+    start(preload_app=True, workers=2).ready(2)
+    assert (place / "imports").read_text() == "x"
+
+
+@observes("raw_env")
+def raw_env(start, place):
+    assert start(raw_env=["COLOUR=red,blue"]).get("/environ?COLOUR") == (200, "red,blue")
+
+
+@observes("bind")
+def bind(start, place):
+    server = start(bind=["127.0.0.1:0", f"unix:{place}/shop.sock"])
+    assert server.get()[0] == 200
+    with Client(f"unix://{place}/shop.sock") as client:
+        assert client.get().status == 200
+
+
+@observes("backlog")
+def backlog(start, place):
+    # Where nobody accepts, a unix socket says at once that its queue is full: at one more than the backlog.
+    server = start(bind=f"unix:{place}/shop.sock", backlog=3).ready(1)
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.kill, worker, signal.SIGCONT)
+        for _ in range(4):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            client.connect(f"{place}/shop.sock")
+        client = stack.enter_context(socket.socket(socket.AF_UNIX))
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.connect(f"{place}/shop.sock")
+
+
+@observes("umask")
+def umask(start, place):
+    start(bind=f"unix:{place}/shop.sock", umask=0o027).ready(1)
+    assert stat.S_IMODE((place / "shop.sock").stat().st_mode) == 0o750
+
+
+@observes("reuse_port")
+def reuse_port(start, place):
+    first = start(reuse_port=True).ready(1)
+    second = start(reuse_port=True, bind="{}:{}".format(*first.address)).ready(1)
+    assert second.address == first.address
+    pids = first.workers() | second.workers()
+    found = set()
+
+    def ask() -> bool:
+        found.add(int(first.get()[1]))
+        return found == pids
+
+    wait_for(ask, "both to be asked")
+
+
+@observes("workers")
+def workers(start, place):
+    assert len(start(workers=3).ready(3).workers()) == 3
+
+
+@observes("worker_class")
+def worker_class(start, place):
+    assert start(worker_class="sync").get("/multithread") == (200, "False")
+    start(worker_class="gevent").said("1000 greenlets")
+
+
+@observes("graceful_timeout")
+def graceful_timeout(start, place):
+    server = start(graceful_timeout=0.2)
+    with busy(server, place):
+        assert server.stop() == 0
+
+
+@observes("drain_delay")
+def drain_delay(start, place):
+    server = start(drain_delay=300).ready(1)
+    server.signal(signal.SIGTERM)
+    server.said("stopping in 300 s")
+    assert server.get()[0] == 200
+
+
+@observes("boot_timeout")
+def boot_timeout(start, place):
+    (place / "slow.py").write_text("import time; time.sleep(60)")
+    start(wsgi_app="slow:app", boot_timeout=1).said("not ready")
+
+
+@observes("ready_path")
+def ready_path(start, place):
+    (place / "not_yet.py").write_text(
+        "def app(environ, start_response):\n    start_response('404 Not Found', [])\n    return []\n"
+    )
+    server = start(wsgi_app="not_yet:app", ready_path="/healthz", boot_timeout=1)
+    server.said("/healthz")
+
+
+@observes("max_lifetime", "max_lifetime_jitter")
+def max_lifetime(start, place):
+    server = start(max_lifetime=1, max_lifetime_jitter=0.1).ready(1)
+    endless = start(max_lifetime=1, max_lifetime_jitter=86400).ready(1)
+    (worker,) = endless.workers()
+    server.said("it has served for 1 s")
+    server.ready(3)
+    assert endless.workers() == {worker}
+
+
+@observes("max_memory")
+def max_memory(start, place):
+    server = start(max_memory="256MiB").ready(1)
+    assert server.get(f"/fill?{256 << 20}")[0] == 200
+    server.said("its memory is")
+    server.ready(2)
+
+
+@observes("recycle_at_once")
+def recycle_at_once(start, place):
+    server = start(workers=2, threads=4, max_lifetime=1, recycle_at_once=2).ready(2)
+    with contextlib.ExitStack() as stack:
+        # Requests in both of them, so that no old one is gone before the other one's replacement is there.
+        for _ in range(16):
+            stack.enter_context(busy(server, place))
+        wait_for(lambda: len(server.workers()) == 4, "two workers and both replacements")
+
+
+@observes("pidfile")
+def pidfile(start, place):
+    server = start(pidfile="shop.pid").ready(1)
+    assert int((place / "shop.pid").read_text()) == server.pid
+
+
+@observes("proc_name")
+def proc_name(start, place):
+    server = start(proc_name="shop").ready(1)
+    assert {Path(f"/proc/{pid}/comm").read_text() for pid in server.processes()} == {"shop\n"}
+
+
+@observes("threads")
+def threads(start, place):
+    server = start(threads=2)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server.url)) for _ in range(6)]
+        for client in clients:
+            client.request("/together")
+        assert {client.read_response().body for client in clients} <= {b"1", b"2"}
+    assert server.get("/together") == (200, "2")
+
+
+@observes("queue_limit")
+def queue_limit(start, place):
+    server = start(threads=1, queue_limit=0)
+    with busy(server, place):
+        assert server.get()[0] == 503
+
+
+@observes("queue_timeout")
+def queue_timeout(start, place):
+    server = start(threads=1, queue_timeout=0.1)
+    with busy(server, place):
+        assert server.get()[0] == 503
+
+
+@observes("worker_connections")
+def worker_connections(start, place):
+    server = start(worker_connections=1)
+    with Client(server.url) as first, Client(server.url) as second:
+        assert first.get().status == 200
+        assert second.get().status == 200
+        assert first.is_closed()
+
+
+@observes("keepalive")
+def keepalive(start, place):
+    with Client(start(keepalive=0).url) as client:
+        assert client.get().closes
+
+
+@observes("header_timeout", "body_timeout")
+def head_and_body(start, place):
+    server = start(header_timeout=0.1, body_timeout=0.2)
+    for begun in (b"GET / HTTP/1.1\r\nHost:", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab"):
+        with Client(server.url) as client:
+            client.send(begun)
+            assert client.read_response().status == 408
+
+
+def cut_off(client: Client) -> bool:
+    poll = select.poll()
+    poll.register(client.socket, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+@observes("send_timeout")
+def send_timeout(start, place):
+    server = start(send_timeout=0.2)
+    with Client(server.url, receive_buffer=4096) as client:
+        client.request("/large")
+        wait_for(lambda: cut_off(client), "the peer that reads nothing to be cut off")
+
+
+def sockets_of(pid: int) -> int:
+    count = 0
+    for name in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - names that may be gone
+        with contextlib.suppress(FileNotFoundError):
+            count += stat.S_ISSOCK(Path(f"/proc/{pid}/fd/{name}").stat().st_mode)
+    return count
+
+
+@observes("linger_timeout")
+def linger_timeout(start, place):
+    server = start(linger_timeout=0).ready(1)
+    (worker,) = server.workers()
+    before = sockets_of(worker)
+    with Client(server.url) as client:
+        client.send(b"nonsense\r\n\r\n")
+        assert client.read_response().status == 400
+        begun = time.monotonic()
+        wait_for(lambda: sockets_of(worker) == before, "the connection to be closed")
+        assert time.monotonic() - begun < TABLE["linger_timeout"].default
+
+
+@observes("timeout")
+def timeout(start, place):
+    assert start(timeout=0.2).get("/sleep?60")[0] == 504
+
+
+@observes("limit_request_line", "limit_request_field_size", "limit_request_fields")
+def limits(start, place):
+    server = start(limit_request_line=128, limit_request_field_size=200, limit_request_fields=3)
+    for target, headers, status in (
+        ("/" + "x" * 100, ["X: " + "x" * 190, "Y: y"], 200),
+        ("/" + "x" * 130, [], 414),
+        ("/", ["X: " + "x" * 200], 431),
+        ("/", ["X: x", "Y: y", "Z: z"], 431),
+    ):
+        with Client(server.url) as client:
+            assert client.get(target, *headers).status == status
+
+
+@observes("limit_request_head")
+def limit_request_head(start, place):
+    server = start(limit_request_head=512, limit_request_line=256, limit_request_field_size=256)
+    with Client(server.url) as client:
+        assert client.get("/", *(f"X-{number}: {'x' * 200}" for number in range(3))).status == 431
+
+
+@observes("limit_request_body")
+def limit_request_body(start, place):
+    with Client(start(limit_request_body=10).url) as client:
+        assert client.get(method="POST", body=b"x" * 11).status == 413
+
+
+@observes("body_memory", "spool_dir")
+def spool(start, place):
+    (place / "bodies").mkdir()
+    with Client(start(body_memory=10, tmp_upload_dir="bodies").url) as client:
+        assert client.get("/spooled", method="POST", body=b"x" * 10).body == b""
+        assert client.get("/spooled", method="POST", body=b"x" * 11).body.startswith(bytes(place / "bodies"))
+
+
+@observes("send_buffer")
+def send_buffer(start, place):
+    server = start(send_buffer="64MiB")
+    with Client(server.url, receive_buffer=4096) as client:
+        client.request("/stream")
+        wait_for((place / "streamed").exists, "the application to be done although nobody reads")
+
+
+@observes("max_requests", "max_requests_jitter")
+def max_requests(start, place):
+    server = start(max_requests=3).ready(1)
+    for _ in range(3):
+        assert server.get()[0] == 200
+    server.ready(2)
+    endless = start(max_requests=1, max_requests_jitter=10**9).ready(1)
+    assert len({endless.get()[1] for _ in range(20)}) == 1
+
+
+@observes("errorlog")
+def errorlog(start, place):
+    server = start(errorlog="error.log")
+    wait_for((place / "error.log").exists, "the error log")
+    wait_for(lambda: "is ready" in (place / "error.log").read_text(), "the worker to be ready")
+    assert server.text == ""
+
+
+@observes("loglevel")
+def loglevel(start, place):
+    server = start(loglevel="warning", bind=f"unix:{place}/shop.sock")
+
+    def answered() -> bool:
+        with (
+            contextlib.suppress(FileNotFoundError, ConnectionRefusedError),
+            Client(f"unix://{place}/shop.sock") as client,
+        ):
+            return client.get().status == 200
+        return False
+
+    wait_for(answered, "an answer")
+    assert server.stop() == 0
+    assert server.text == ""
+
+
+@observes("accesslog", "access_log_format")
+def accesslog(start, place):
+    server = start(accesslog="access.log", access_log_format="%(m)s|%(U)s|%(s)s")
+    assert server.get("/x")[0] == 200
+    assert server.stop() == 0
+    assert (place / "access.log").read_text() == "GET|/x|200\n"
+
+
+@observes("forwarded_allow_ips")
+def forwarded_allow_ips(start, place):
+    for allowed, scheme in (("10.9.9.9", b"http"), ("127.0.0.1,10.0.0.0/8", b"https"), ("*", b"https")):
+        with Client(start(forwarded_allow_ips=allowed).url) as client:
+            assert client.get("/scheme", "X-Forwarded-Proto: https").body == scheme
