@@ -27,7 +27,7 @@ from .load import (
 from .machine import BUILD
 from .measure import Failed, Running, cpu_seconds, get, on_core, pss_bytes, spent
 from .metrics import Bar
-from .servers import PEERS, THREADED
+from .servers import GREEN, PEERS, THREADED
 
 Figures = dict[str, float]
 Run = Callable[[Running, int], Figures]
@@ -284,6 +284,27 @@ WORKLOADS = {
             threads=64,
             blocking=True,
             connections=64,
+        ),
+        Workload(
+            "gevent",
+            "Hello by the gevent workers",
+            "bench.apps.hello:app",
+            small("/", hello.BODY),
+            USUAL,
+            (Bar("rate", 4.0, "gunicorn-gevent", of="pronghorn-gevent"),),
+            GREEN,
+        ),
+        Workload(
+            "gevent-sleep",
+            "A handler that sleeps 50 ms, 1,000 connections, by the gevent workers (beside them 64 threads)",
+            "bench.apps.slow:app",
+            small("/50", hello.BODY, connections=1000),
+            ("rate", "cpu_us", "p50_ms", "p99_ms"),
+            (Bar("rate", 1.0, "gunicorn-gevent", of="pronghorn-gevent"),),
+            GREEN,
+            threads=64,
+            blocking=True,
+            connections=1000,
         ),
         Workload(
             "compute",

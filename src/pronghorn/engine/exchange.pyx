@@ -64,23 +64,29 @@ cdef class Handler:
         raise NotImplementedError
 
 
-cdef dict pool_threads = {}     # of this process, by ident: an application asks about its request by no other name
+cdef dict pool_threads = {}     # of this process, by who runs: an application asks about its request by no other name
+cdef object identify = threading.get_ident
+
+
+cdef void identify_by(object who) noexcept:
+    global identify
+    identify = who
 
 
 cdef int enlist(PoolThread thread) except -1:
     thread.ident = threading.get_ident()
     thread.call.thread = threading.get_native_id()
-    pool_threads[thread.ident] = thread
+    pool_threads[identify()] = thread
     return 0
 
 
 cdef int discharge(PoolThread thread) except -1:
-    pool_threads.pop(thread.ident, None)
+    pool_threads.pop(identify(), None)
     return 0
 
 
 cdef Exchange current_exchange():
-    cdef PoolThread thread = pool_threads.get(threading.get_ident())
+    cdef PoolThread thread = pool_threads.get(identify())
     return None if thread is None else thread.exchange
 
 

@@ -1,0 +1,6 @@
+from typing import final
+
+from pronghorn.engine.loop import Engine
+
+@final
+class GreenletEngine(Engine): ...
