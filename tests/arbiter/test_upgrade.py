@@ -200,8 +200,8 @@ def test_gunicorns_procedure(start, place):
     with Load(command.url) as load:
         change(place, '"one"', '"two"')
         command.signal(signal.SIGUSR2)
-        wait_for((place / "run.pid.2").exists, "the second pidfile")
         command.signal(signal.SIGWINCH)
+        wait_for((place / "run.pid.2").exists, "the second pidfile")
         command.said("this one drains its workers then it waits for TERM or HUP")
         wait_for(lambda: len(command.workers()) == 2, "the old workers to be gone")
         assert len(command.arbiters()) == 2
