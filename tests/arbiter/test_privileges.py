@@ -44,8 +44,10 @@ def app(environ, start_response):
 COMMAND = (
     sys.executable,
     "-c",
-    "import ctypes, locale, sys, encodings.idna, pronghorn.arbiter; from pronghorn.cli.main import main; "
-    "sys.exit(main())",
+    (
+        "import ctypes, locale, sys, encodings.idna, pronghorn.arbiter; from pronghorn.cli.main import main; "
+        "sys.exit(main())"
+    ),
 )
 
 
