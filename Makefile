@@ -32,7 +32,7 @@ demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
 
 # Twice as many processes as a small machine has cores: most tests wait for processes more than they compute.
 test: build build/fuzz/replay/.built  ## the test suite
-	$(BIN)/python -m pytest -n 4 tests
+	$(BIN)/python -m pytest -n 4 --dist worksteal tests
 
 # A copy of the sources is built with AddressSanitizer and UBSan in build/asan and shadows the package by PYTHONPATH, so
 # the normal build stays as it is. The interpreter is not instrumented: the run-times are preloaded, it allocates by

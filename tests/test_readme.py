@@ -152,7 +152,10 @@ def test_make_demo(tmp_path):
 
 
 def test_make_test():
-    assert run(["make", "--dry-run", "test"], ROOT).splitlines()[-1] == ".venv/bin/python -m pytest -n 4 tests"
+    assert (
+        run(["make", "--dry-run", "test"], ROOT).splitlines()[-1]
+        == ".venv/bin/python -m pytest -n 4 --dist worksteal tests"
+    )
 
 
 def test_installing():

@@ -157,3 +157,9 @@ def test_run_reports_unknown_settings_as_an_exception(tmp_path):
     )
     result = run(tmp_path, command=[sys.executable, "-c", code])
     assert result.stdout == "run(): worker is not a setting; did you mean workers?\n"
+
+
+def test_an_option_that_nobody_means_is_not_suggested(tmp_path):
+    """`--dirty-workers` is known, to be answered for, and hidden."""
+    result = run(tmp_path, "--worker", "2", "app:app")
+    assert result.stderr.endswith(" Did you mean --workers or --worker-class?\n")

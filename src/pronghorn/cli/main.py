@@ -113,6 +113,12 @@ def read_gunicorn_arguments(command: click.Command) -> click.Context | None:
 def one_line(error: Exception) -> str:
     """The error's message as one line."""
     message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    if isinstance(error, click.NoSuchOption) and error.possibilities and error.ctx:
+        # Options of Gunicorn that are only there to be answered for are hidden: nobody means them.
+        options = error.ctx.command.params
+        hidden = {name for option in options if getattr(option, "hidden", False) for name in option.opts}
+        meant = [name for name in error.possibilities if name not in hidden]
+        message = f"{error.message} Did you mean {' or '.join(meant)}?" if meant else error.message
     return " ".join(message.split())
 
 

@@ -58,11 +58,6 @@ cdef struct Board:
     char padding[60]
 
 
-cdef struct Board:
-    int32_t unready         # the fleet wants no new clients (`drain_delay`)
-    char padding[124]
-
-
 cdef class Scoreboard:
     cdef object memory
     cdef Board* board
