@@ -3,6 +3,7 @@
 import random
 import socket
 import threading
+import time
 
 import pytest
 from tests.support.apps import Recording, hello
@@ -152,6 +153,31 @@ def test_rule_63_half_closed_clients_are_answered(served):
         client.socket.shutdown(socket.SHUT_WR)
         assert client.read_response().body == b"/a"
         assert client.read_response().body == b"/b"
+        assert client.is_closed()
+
+
+def test_rule_63_half_closed_clients_are_answered_however_long_it_takes():
+    """The end is there before the second request, which was received with the first, can be looked at."""
+
+    def app(environ, start_response):
+        time.sleep(0.05)
+        return hello(environ, start_response)
+
+    with serve(app) as url:
+        for _ in range(5):
+            with Client(url) as client:
+                client.send(get("1.1") + get("1.1") + get("1.1"))
+                client.socket.shutdown(socket.SHUT_WR)
+                for _ in range(3):
+                    assert client.read_response().body == b"hello"
+                assert client.is_closed()
+
+
+def test_rule_63_an_end_in_the_middle_of_a_head_is_the_end():
+    with serve(hello) as url, Client(url) as client:
+        client.send(get("1.1") + b"GET / HTTP/1.1\r\nHo")
+        assert client.read_response().body == b"hello"
+        client.socket.shutdown(socket.SHUT_WR)
         assert client.is_closed()
 
 
