@@ -90,12 +90,9 @@ def serve_engine(
             thread.join(PATIENCE)
 
 
-def _run_hub(engine: Engine) -> None:
-    """Runs gevent's hub in this thread until the engine has stopped."""
+def _run_hub(engine: Any) -> None:
+    """Runs gevent's hub in this thread until the engine has stopped, whatever else the application has going on."""
     from gevent import get_hub  # noqa: PLC0415 - only where it is asked for
 
-    engine.start()
-    hub = get_hub()
-    # Until nothing is left that could happen: the engine's own watchers end with it.
-    hub.join()
-    hub.destroy(destroy_loop=True)
+    engine.run()
+    get_hub().destroy(destroy_loop=True)

@@ -1,12 +1,11 @@
 """A worker that waits uses no CPU, whatever it waits for: nothing turns gevent's hub in vain."""
 
-import contextlib
 import signal
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -120,7 +119,8 @@ STATES = (
 
 
 def test_a_worker_rests_beside_clients_in_every_state(start: Callable[..., Server]) -> None:
-    with start().ready(1) as server, ExitStack() as clients:
+    with start().ready(1) as server, ExitStack() as clients, Client(server.url) as idle:
+        assert idle.get().body == b"hello"
         pid = worker_of(server)
         rests(pid)
         for state in STATES:
@@ -130,7 +130,7 @@ def test_a_worker_rests_beside_clients_in_every_state(start: Callable[..., Serve
             rests(pid)
         assert server.get() == (200, "hello")
         server.signal(signal.SIGTERM)
-        server.said("TERM")
+        assert idle.is_closed()
         rests(pid)
 
 

@@ -3,4 +3,5 @@ from typing import final
 from pronghorn.engine.loop import Engine
 
 @final
-class GreenletEngine(Engine): ...
+class GreenletEngine(Engine):
+    def run(self) -> None: ...

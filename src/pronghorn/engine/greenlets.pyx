@@ -23,7 +23,7 @@ from pronghorn.engine.pool cimport WAIT_SLICE_MS
 from pronghorn.engine.scoreboard cimport Call
 from pronghorn.engine.sockets cimport INCOMING_BODY
 
-from gevent import Greenlet, get_hub
+from gevent import Greenlet, get_hub, killall
 from gevent.socket import wait_write
 from greenlet import getcurrent
 
@@ -33,6 +33,7 @@ from pronghorn.errors import RequestTimeout
 cdef enum:
     READABLE = 1        # libev's EV_READ
     NO_INPUT = 1        # octets; a greenlet that runs a request reads nothing from its peer
+    LAST_WORDS = 1      # second that killed requests have for their `finally`
 
 
 @cython.final
@@ -55,6 +56,13 @@ cdef class GreenletEngine(Engine):
         Engine.__init__(self, handler, listeners, options, **more)
         self.limit = self.allowed = options.worker_connections
         self.free = []
+
+    def run(self):
+        """Starts, and comes back when the engine has stopped; requests that still run then are killed."""
+        cdef PoolThread seat
+        self.start()
+        self.leader.join()
+        killall([seat.thread for seat in self.threads if seat.thread is not None], timeout=LAST_WORDS)
 
     # The loop
 
