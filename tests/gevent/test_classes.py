@@ -1,9 +1,11 @@
 """Worker classes: Gunicorn's names, classes of the user's own, and what is said about the others."""
 
+import signal
 import sys
 
 import pytest
 from tests.support.process import Server, run
+from tests.support.raw import wait_for
 
 APP = """
 import threading
@@ -63,6 +65,12 @@ def test_a_class_of_ones_own(folder, name, answer, preload):
         else:
             assert text.startswith("green ")
         assert f"1 worker of class {name}" in server.text
+        before = server.workers()
+        server.signal(signal.SIGHUP)
+        server.ready(2)
+        wait_for(lambda: not server.workers() & before, "the old worker to leave")
+        assert server.get() == (status, text)
+        assert server.stop() == 0
 
 
 @pytest.mark.parametrize(

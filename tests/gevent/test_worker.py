@@ -89,6 +89,30 @@ def test_stops(folder, order):
         assert server.wait() == 0
 
 
+def test_a_drain_that_takes_too_long_cuts_the_greenlets_off(folder):
+    arguments = ["-k", "gevent", "-w", "1", "--graceful-timeout", "0.5s", "app:app"]
+    with Server(folder, *arguments).ready(1) as server, Client(server.url) as client:
+        client.request("/late")
+        wait_for(lambda: int(server.get("/beats")[1]), "the worker to be at it")
+        assert server.stop() == 0
+        assert client.is_closed()
+        assert re.search(r"no more time to drain and cuts off 1: GET /late \d", server.text)
+
+
+def test_an_upgrade(folder):
+    with Server(folder, "-k", "gevent", "-w", "1", "app:app").ready(1) as server:
+        before = server.get("/pid")[1]
+        with Client(server.url) as client:
+            client.request("/sleep")
+            wait_for(lambda: int(server.get("/beats")[1]), "the worker to be at it")
+            server.signal(signal.SIGUSR2)
+            assert client.read_response().body == b"hello"
+        server.said("has left")
+        status, after = server.get("/pid")
+        assert status == 200
+        assert after != before
+
+
 def test_a_reload_replaces_the_workers_without_a_gap(folder):
     with Server(folder, "-k", "gevent", "-w", "2", "app:app").ready(2) as server:
         before = server.workers()
