@@ -66,11 +66,12 @@ cdef class Handler:
 
 cdef dict pool_threads = {}     # of this process, by who runs: an application asks about its request by no other name
 cdef object identify = threading.get_ident
+cdef object park = None         # never comes back, if who runs is a greenlet
 
 
-cdef void identify_by(object who) noexcept:
-    global identify
-    identify = who
+cdef void identify_by(object who, object park_) noexcept:
+    global identify, park
+    identify, park = who, park_
 
 
 cdef int enlist(PoolThread thread) except -1:
@@ -91,12 +92,14 @@ cdef Exchange current_exchange():
 
 
 cdef int forked = 0         # this process is a child that the application forked
+cdef object forker = None   # and this is who forked it
 cdef int has_forked = 0     # the application has forked, and a child may hold copies of our sockets
 
 
 def _note_child():
-    global forked
+    global forked, forker
     forked = 1
+    forker = identify()
 
 
 def _note_parent():
@@ -113,9 +116,18 @@ cdef bint may_be_shared() noexcept:
     return has_forked
 
 
+cdef bint is_forked() noexcept:
+    return forked
+
+
 cdef void stop_if_forked() noexcept:
-    """A child that the application forked and that came back out of it: it must never answer for its parent."""
+    """A child that the application forked and that came back out of it: it must never answer for its parent.
+
+    Of greenlets a child has copies. Only the one that forked has come back; the others must not end what it does.
+    """
     if forked:
+        if park is not None and identify() is not forker:
+            park()
         os._exit(0)
 
 

@@ -1,7 +1,8 @@
-from typing import final
+from typing import Never, final
 
 from pronghorn.engine.loop import Engine
 
+def park() -> Never: ...
 @final
 class GreenletEngine(Engine):
     def run(self) -> None: ...

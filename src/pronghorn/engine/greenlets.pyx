@@ -16,7 +16,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from pronghorn.engine.baton cimport MAX_SEATS
 from pronghorn.engine.connection cimport QUEUED, Connection
-from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, identify_by
+from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, identify_by, is_forked
 from pronghorn.engine.linux cimport epoll_wait
 from pronghorn.engine.loop cimport BATCH, Engine
 from pronghorn.engine.pool cimport WAIT_SLICE_MS
@@ -34,6 +34,12 @@ cdef enum:
     READABLE = 1        # libev's EV_READ
     NO_INPUT = 1        # octets; a greenlet that runs a request reads nothing from its peer
     LAST_WORDS = 1      # second that killed requests have for their `finally`
+
+
+def park():
+    """Never comes back."""
+    while True:
+        get_hub().switch()
 
 
 @cython.final
@@ -70,7 +76,7 @@ cdef class GreenletEngine(Engine):
         cdef PoolThread thread = PoolThread(0, INCOMING_BODY)
         thread.call = &self.slot.calls[0]
         keep_chunks()
-        identify_by(getcurrent)
+        identify_by(getcurrent, park)
         self.hub = get_hub()
         self.readable = self.hub.loop.io(self.epoll, READABLE)
         self.timer = self.hub.loop.timer(0)
@@ -113,7 +119,9 @@ cdef class GreenletEngine(Engine):
 
     def _due(self):
         """In the hub: there are events, or a deadline has come."""
-        if self.parked:
+        if is_forked():
+            self.readable.stop()    # a child of the application's shares our epoll: they are its parent's events
+        elif self.parked:
             self.leader.switch()
         else:
             self.readable.stop()    # the loop waits for something else; it looks at its events when it comes back

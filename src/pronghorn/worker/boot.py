@@ -130,9 +130,9 @@ def _selector(*, greenlets: bool) -> selectors.BaseSelector:
     """What the main thread waits with; greenlets run in it meanwhile."""
     if not greenlets:
         return selectors.DefaultSelector()
-    from gevent.selectors import GeventSelector  # noqa: PLC0415 - only where it is asked for
+    from pronghorn.worker.greenlets import Selector  # noqa: PLC0415 - only where it is asked for
 
-    waiting: selectors.BaseSelector = GeventSelector()
+    waiting: selectors.BaseSelector = Selector()
     return waiting
 
 
