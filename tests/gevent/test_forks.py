@@ -1,6 +1,5 @@
 """An application that forks in a greenlet: the child has copies of all of them, and none of those may serve."""
 
-import os
 import time
 from pathlib import Path
 
