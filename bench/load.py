@@ -264,7 +264,9 @@ class Slow:
             client.sendall(b"x" * (self.size - self.sent))
             answered += client.recv(65536).startswith(b"HTTP/1.1 200")
         if answered < len(self.senders):
-            raise Failed(f"answered {answered} of {len(self.senders)} slow clients; {self.trouble or 'all others waited'}")
+            raise Failed(
+                f"answered {answered} of {len(self.senders)} slow clients; {self.trouble or 'all others waited'}"
+            )
 
 
 def new_connection_ms(port: int, count: int) -> Iterator[float]:
