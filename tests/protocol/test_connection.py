@@ -4,6 +4,7 @@ import random
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -157,6 +158,31 @@ def test_rule_63_half_closed_clients_are_answered(served):
         assert client.is_closed()
 
 
+def test_rule_63_half_closed_clients_are_answered_however_long_it_takes():
+    """The end is there before the second request, which was received with the first, can be looked at."""
+
+    def app(environ, start_response):
+        time.sleep(0.05)
+        return hello(environ, start_response)
+
+    with serve(app) as url:
+        for _ in range(5):
+            with Client(url) as client:
+                client.send(get("1.1") + get("1.1") + get("1.1"))
+                client.socket.shutdown(socket.SHUT_WR)
+                for _ in range(3):
+                    assert client.read_response().body == b"hello"
+                assert client.is_closed()
+
+
+def test_rule_63_an_end_in_the_middle_of_a_head_is_the_end():
+    with serve(hello) as url, Client(url) as client:
+        client.send(get("1.1") + b"GET / HTTP/1.1\r\nHo")
+        assert client.read_response().body == b"hello"
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.is_closed()
+
+
 def pipeline(count: int) -> tuple[bytes, list[bytes]]:
     """Some requests of all kinds of framing, and the bodies of their responses."""
     source = random.Random(SEED)
@@ -201,7 +227,8 @@ def test_rule_50_every_cut_of_a_pipelined_pair(served):
 
 
 def test_rule_50_responses_of_pipelined_requests_leave_together():
-    with serve(hello) as url, Client(url) as client:
+    # Greenlets are one for each request, and so are their sends.
+    with serve(hello, worker_class="threads") as url, Client(url) as client:
         client.send(get("1.1") * 20)
         first = client.socket.recv(1 << 20)
         assert first.count(b"HTTP/1.1 200 OK\r\n") == 20

@@ -21,7 +21,7 @@ from libc.string cimport memset
 from pronghorn.apps.headers cimport header_key, is_forwarding, is_request_id
 from pronghorn.apps.section cimport Section, SectionCache
 from pronghorn.engine.connection cimport Connection
-from pronghorn.engine.exchange cimport Exchange, Handler, Host, stop_if_forked
+from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_out, stop_if_forked
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     S_ISREG,
@@ -158,7 +158,7 @@ cdef class WSGI(Handler):
 
     `app` is the callable; `options` an EngineOptions (its limits); `listeners` the sockets it will be served on, for
     SERVER_NAME and SERVER_PORT; `trusted` the addresses and networks (or `*`) whose forwarding headers count; `errors`
-    becomes `wsgi.errors`.
+    becomes `wsgi.errors`; `multithread` says whether calls may overlap in this process.
     """
 
     cdef object app
@@ -173,7 +173,7 @@ cdef class WSGI(Handler):
     cdef Body nothing
     cdef uint8_t path_room[PATH_ROOM]
 
-    def __init__(self, app, options, listeners, *, errors, multiprocess=False, trusted=()):
+    def __init__(self, app, options, listeners, *, errors, multithread, multiprocess=False, trusted=()):
         self.app = app
         self.limits.request_line = options.limit_request_line
         self.limits.field_line = options.limit_request_field_size
@@ -190,7 +190,7 @@ cdef class WSGI(Handler):
         self.nothing = Body()
         self.bases = {}
         for listener in listeners:
-            self.bases[listener.fileno()] = self._base(listener, errors, multiprocess, options.threads > 1)
+            self.bases[listener.fileno()] = self._base(listener, errors, multiprocess, multithread)
 
     def __dealloc__(self):
         free(self.fields)
@@ -418,6 +418,8 @@ cdef class WSGI(Handler):
                 finally:
                     close = getattr(result, "close", None)
                     if close is not None:
+                        if call.thread.lost:
+                            flush_out(call.thread, call.connection)     # no next leader would, while it takes its time
                         close()
             call.end()
         except BaseException:
