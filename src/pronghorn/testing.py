@@ -41,19 +41,20 @@ def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]
 
 
 @contextmanager
-def serve_engine(
+def serve_engine(  # noqa: PLR0913 - what the engine itself takes
     app: Any,
     listeners: list[socket.socket],
     *,
     access: Any = None,
     slot: Slot | None = None,
     ready_path: str | None = None,
+    id_header: str | None = None,
     **options: Any,
 ) -> Iterator[Engine]:
     """Serve `app` on sockets of the caller's; gives the engine, whose counters a test may look at.
 
-    The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one.
-    Otherwise as `serve`.
+    The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one. With
+    `id_header` every request has an id, as with the setting `request_id`. Otherwise as `serve`.
     """
     settings = msgspec.structs.replace(EngineOptions(), **options)
     for listener in listeners:
@@ -62,7 +63,8 @@ def serve_engine(
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     handler = WSGI(app, settings, listeners, errors=sys.stderr)
     log = logging.getLogger("pronghorn.error")
-    engine = Engine(handler, listeners, settings, access=access, slot=slot, log=log, ready_path=ready_path)
+    told = {"access": access, "slot": slot, "log": log, "ready_path": ready_path, "id_header": id_header}
+    engine = Engine(handler, listeners, settings, **told)
     engine.start()
     try:
         yield engine

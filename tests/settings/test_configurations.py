@@ -176,7 +176,7 @@ def test_a_file_for_gevent(tmp_path):
 
 def test_a_file_about_logs(tmp_path):
     result = loaded(tmp_path, LOGGING)
-    assert told(result) == ["logconfig_dict", "statsd_host", "on_starting", "when_ready", "pre_request"]
+    assert told(result) == ["logconfig_dict", "on_starting", "when_ready", "pre_request"]
     assert {hook.name for hook in result.hooks} == {"on_starting", "when_ready", "pre_request"}
 
 

@@ -35,4 +35,5 @@ class WSGI:
         errors: TextIO,
         multiprocess: bool = False,
         trusted: Iterable[str] = (),
+        id_header: str = "X-Request-ID",
     ) -> None: ...

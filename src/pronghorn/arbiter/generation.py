@@ -43,7 +43,8 @@ class Generation:
         logs = settings.logs
         # Opened here and inherited: one clear line now instead of one from each worker.
         with masked(settings.identity.umask):
-            access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
+            json = logs.log_format == "json"
+            access = AccessLog(logs.access_log_format, logs.accesslog, json=json) if logs.accesslog else None
         return cls(settings, tuple(listeners), access)
 
     def give(self) -> None:

@@ -45,6 +45,7 @@ from pronghorn.arbiter.succession import Predecessor, claim
 from pronghorn.arbiter.surroundings import Surroundings
 from pronghorn.engine.linux import set_process_name
 from pronghorn.observe import log as observe_log
+from pronghorn.observe import metrics
 from pronghorn.options import Settings
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.privileges import account_of, drop, masked
@@ -243,6 +244,7 @@ class _Arbiter:
         self.fleet = fleet
         self._performer = performer
         self._notifier = notifier
+        self._gauge = metrics.Gauge("gunicorn.workers")
         self._selector = selector
         self._signals = signals
         selector.register(signals.reader, selectors.EVENT_READ, None)
@@ -281,6 +283,7 @@ class _Arbiter:
             for action in actions:
                 waiting.extend(self._performer.perform(action))
         self._notifier.update(self.fleet, time.monotonic())
+        self._gauge.show(len(self.fleet.workers))
 
     def __repr__(self) -> str:
         fleet = self.fleet

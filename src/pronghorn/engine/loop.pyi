@@ -25,6 +25,7 @@ class Engine:
         log: logging.Logger | None = None,
         recycle_after: int = 0,
         ready_path: str | None = None,
+        id_header: str | None = None,
     ) -> None: ...
     @property
     def state(self) -> str: ...

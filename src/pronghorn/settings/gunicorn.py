@@ -93,8 +93,6 @@ NO_TLS = "this version has no TLS"
 END_TLS = "have a load balancer or a proxy in front end it"
 SYSLOG = "there is no syslog"
 TO_JOURNAL = "the error log is standard error, which systemd and containers collect"
-STATSD = "there is no statsd"
-NO_STATSD = "the access log has each request's time (%(D)s)"
 LOGGING = "the logs have a fixed form"
 LOG_SETTINGS = "use errorlog, loglevel, accesslog and access_log_format"
 PASTE = "PasteDeploy files are not read"
@@ -439,15 +437,12 @@ _ROWS = (
         fate=Fate.HELD,
         why="the access log never goes to syslog",
     ),
-    Absent(name="statsd_host", flags=("--statsd-host",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
-    Absent(name="statsd_prefix", flags=("--statsd-prefix",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
-    Absent(name="dogstatsd_tags", flags=("--dogstatsd-tags",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
     Absent(
         name="enable_backlog_metric",
         flags=("--enable-backlog-metric",),
         takes=Takes.NOTHING,
         fate=Fate.LEFT,
-        why=STATSD,
+        why="the queues of the listeners are not measured",
         instead="`ss -ltn` shows the queue of each listener",
     ),
 )

@@ -7,8 +7,9 @@ from typing import Any, TextIO, cast
 
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
+from pronghorn.engine.recorder import Recorder, Recorders
 from pronghorn.engine.scoreboard import Slot
-from pronghorn.observe import log
+from pronghorn.observe import log, metrics
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import EngineOptions, Settings
 
@@ -31,16 +32,24 @@ def build_engine(
         # Also with `workers = 1`: a replacement boots and serves beside the worker it replaces, and TTIN adds others.
         multiprocess=True,
         trusted=settings.trust.forwarded_allow_ips,
+        id_header=settings.logs.request_id_header,
     )
     return Engine(
         handler,
         listeners,
         options,
-        access=access,
+        access=recorder_of(access, metrics.current()),
         slot=row,
         recycle_after=recycle_after(options),
         ready_path=settings.fleet.ready_path,
+        id_header=settings.logs.request_id_header if settings.logs.request_id else None,
     )
+
+
+def recorder_of(*recorders: Recorder | None) -> Recorder | None:
+    """Those that there are, as one."""
+    found = [recorder for recorder in recorders if recorder is not None]
+    return Recorders(found) if len(found) > 1 else found[0] if found else None
 
 
 def recycle_after(options: EngineOptions) -> int:
