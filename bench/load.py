@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -201,6 +202,71 @@ class Idle:
                 closed += 1
         if closed:
             raise Failed(f"had closed {closed:,} of {len(self.sockets):,} idle connections")
+
+
+class Slow:
+    """Clients that dawdle: half of them send a body bit by bit, half read an answer bit by bit; use as a context.
+
+    The server must not end any of them meanwhile, and must answer the bodies when they are complete.
+    """
+
+    def __init__(self, port: int, count: int, size: int) -> None:
+        """Nothing is opened yet; `size` is that of the bodies sent, and what is read of the answers is less."""
+        self.port = port
+        self.size = size
+        self.sent = 0
+        self.senders = [socket.socket() for _ in range(count // 2)]
+        self.readers = [socket.socket() for _ in range(count - count // 2)]
+        self.over = threading.Event()
+        self.trouble = ""
+        self.thread = threading.Thread(target=self._dawdle)
+
+    def __repr__(self) -> str:
+        return f"<Slow {len(self.senders)} that send and {len(self.readers)} that read, at port {self.port}>"
+
+    def __enter__(self) -> Self:
+        for client in (*self.senders, *self.readers):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(TIMEOUT)
+            client.connect(("127.0.0.1", self.port))
+        for client in self.senders:
+            client.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % self.size)
+        for client in self.readers:
+            client.sendall(b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+        for client in (*self.senders, *self.readers):
+            client.close()
+
+    def _dawdle(self) -> None:
+        """100 bytes five times a second for each client: half a kilobyte a second is slower than any modem was."""
+        while not self.over.wait(0.2) and not self.trouble:
+            try:
+                for client in self.senders:
+                    client.sendall(b"x" * 100)
+                for client in self.readers:
+                    if not client.recv(100):
+                        raise ConnectionError("an answer ended")
+            except OSError as problem:
+                self.trouble = f"{type(problem).__name__} {problem}"
+            self.sent += 100
+
+    def check(self) -> None:
+        """Complete the bodies. Raises Failed when one is not answered, or when a client was let down before."""
+        self.over.set()
+        self.thread.join()
+        answered = 0
+        for client in self.senders if not self.trouble else ():
+            client.sendall(b"x" * (self.size - self.sent))
+            answered += client.recv(65536).startswith(b"HTTP/1.1 200")
+        if answered < len(self.senders):
+            raise Failed(
+                f"answered {answered} of {len(self.senders)} slow clients; {self.trouble or 'all others waited'}"
+            )
 
 
 def new_connection_ms(port: int, count: int) -> Iterator[float]:

@@ -35,6 +35,7 @@ METRICS = {
     "own_us": Metric("of it the server's µs", 1, Better.LOWER),
     "board_ns": Metric("of it the scoreboard's ns", 0, Better.LOWER),
     "board_share": Metric("which is %", 2, Better.LOWER),
+    "kept": Metric("% of the rate alone", 0, Better.HIGHER),
     "slow_rate": Metric("slow requests/s", 1, Better.HIGHER),
     "hello_p99_ms": Metric("hello beside it p99 ms", 2, Better.LOWER),
     "mib_s": Metric("MiB/s", 0, Better.HIGHER),

@@ -75,6 +75,12 @@ def with_log(launch: Launch) -> list[str]:
     return [*pronghorn(launch), "--access-logfile", str(BUILD / "access.log")]
 
 
+def in_greenlets(launch: Launch) -> list[str]:
+    """Pronghorn's gevent worker, with the connection limit that Gunicorn's gets."""
+    kind = ["--worker-class", "gevent", "--workers", str(launch.workers), "--worker-connections", "20000"]
+    return [str(OWN_PYTHON), "-m", "pronghorn", *kind, "--bind", launch.bind, launch.app]
+
+
 def fastpysgi(launch: Launch) -> list[str]:
     """One thread; its default body limit of 10 MB is lifted."""
     lift = f"fastpysgi.server.max_content_length = {FOREVER}"
@@ -137,6 +143,7 @@ SERVERS = {
         Server("pronghorn", "pronghorn", pronghorn),
         Server("pronghorn-1", "pronghorn", one_thread),
         Server("pronghorn-log", "pronghorn", with_log),
+        Server("pronghorn-gevent", "pronghorn", in_greenlets),
         Server("fastpysgi", "fastpysgi", fastpysgi),
         Server("bjoern", "bjoern", bjoern),
         Server("granian", "granian", granian),
@@ -147,5 +154,6 @@ SERVERS = {
         Server("gunicorn-sync", "gunicorn", gunicorn("sync")),
     )
 }
-PEERS = tuple(name for name in SERVERS if name not in {"floor", "pronghorn", "pronghorn-1", "pronghorn-log"})
+PEERS = tuple(name for name, server in SERVERS.items() if server.package not in {"", "pronghorn"})
+GREEN = ("pronghorn-gevent", "gunicorn-gevent")
 THREADED = ("granian", "waitress", "uwsgi", "gunicorn-gthread")

@@ -12,6 +12,7 @@ from .load import (
     MIB,
     TIMEOUT,
     Idle,
+    Slow,
     Wrk,
     begin,
     closes,
@@ -27,7 +28,7 @@ from .load import (
 from .machine import BUILD
 from .measure import Failed, Running, cpu_seconds, get, on_core, pss_bytes, spent
 from .metrics import Bar
-from .servers import PEERS, THREADED
+from .servers import GREEN, PEERS, THREADED
 
 Figures = dict[str, float]
 Run = Callable[[Running, int], Figures]
@@ -37,6 +38,8 @@ FILE = BUILD / "file.bin"
 FILE_SIZE = 100 * MIB
 IDLE_CONNECTIONS = 10_000
 NEW_CONNECTIONS = 2_000
+SLOW_CLIENTS = 200
+SLOW_BODY = 64 * 1024  # bytes; at 500 a second none is complete before the end
 SWITCH_INTERVAL_MS = 5
 
 
@@ -105,6 +108,15 @@ def watched(server: Running, seconds: int) -> Figures:
     found = small("/", hello.BODY)(server, seconds)
     spent_ns = float(on_core(server.cores.server, server.server.python, "bench.board"))
     return found | {"board_ns": spent_ns, "board_share": spent_ns / found["cpu_us"] / 10}
+
+
+def beside_slow(server: Running, seconds: int) -> Figures:
+    """Hello alone, and then beside clients that send and read bit by bit: what is left of the rate."""
+    alone = small("/", hello.BODY)(server, seconds)
+    with Slow(server.port, SLOW_CLIENTS, SLOW_BODY) as slow:
+        found = small("/", hello.BODY)(server, seconds)
+        slow.check()
+    return found | {"kept": 100 * found["rate"] / alone["rate"]}
 
 
 def mixed(server: Running, seconds: int) -> Figures:
@@ -300,6 +312,40 @@ WORKLOADS = {
             threads=64,
             blocking=True,
             connections=64,
+        ),
+        Workload(
+            "gevent",
+            "Hello by the gevent workers",
+            "bench.apps.hello:app",
+            small("/", hello.BODY),
+            USUAL,
+            (Bar("rate", 4.0, "gunicorn-gevent", of="pronghorn-gevent"),),
+            GREEN,
+        ),
+        Workload(
+            "gevent-sleep",
+            "A handler that sleeps 50 ms, 1,000 connections, by the gevent workers (beside them 64 threads)",
+            "bench.apps.slow:app",
+            small("/50", hello.BODY, connections=1000),
+            ("rate", "cpu_us", "p50_ms", "p99_ms"),
+            (Bar("rate", 1.0, "gunicorn-gevent", of="pronghorn-gevent"),),
+            GREEN,
+            threads=64,
+            blocking=True,
+            connections=1000,
+        ),
+        Workload(
+            "gevent-slow-clients",
+            f"Hello by the gevent workers, beside {SLOW_CLIENTS} clients that send or read 500 bytes a second",
+            "bench.apps.dawdled:app",
+            beside_slow,
+            ("rate", "kept", "cpu_us", "p50_ms", "p99_ms"),
+            (
+                Bar("kept", 80.0, of="pronghorn-gevent"),
+                Bar("rate", 1.0, "gunicorn-gevent", of="pronghorn-gevent"),
+            ),
+            GREEN,
+            connections=SLOW_CLIENTS + 32,
         ),
         Workload(
             "compute",

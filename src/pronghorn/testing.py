@@ -3,6 +3,7 @@
 import logging
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +14,13 @@ from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.options import EngineOptions
+from pronghorn.options.fleet import GEVENT
+from pronghorn.worker.build import engine_class
 
 __all__ = ["serve", "serve_engine"]
+
+DEFAULT_WORKER_CLASS = "threads"
+"""What runs the requests when a test does not say."""
 
 PATIENCE = 10.0
 """Seconds an engine has to stop once its last request has been answered."""
@@ -26,7 +32,8 @@ def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]
 
     The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "Engine"):
     `threads=1`, `keepalive=5.0`, `limit_request_body=1024`. Leaving the block drains the server: what was accepted is
-    answered.
+    answered. With `worker_class="gevent"` requests run in greenlets, in a thread that has a hub of its own; patching
+    the process for gevent is left to the test.
 
         with pronghorn.testing.serve(app) as url:
             assert httpx.get(url).status_code == 200
@@ -56,16 +63,21 @@ def serve_engine(  # noqa: PLR0913 - what the engine itself takes
     The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one. With
     `id_header` every request has an id, as with the setting `request_id`. Otherwise as `serve`.
     """
+    greenlets = options.pop("worker_class", DEFAULT_WORKER_CLASS) == GEVENT
     settings = msgspec.structs.replace(EngineOptions(), **options)
     for listener in listeners:
         listener.setblocking(False)  # noqa: FBT003  # the standard library's own signature
         if listener.family in (socket.AF_INET, socket.AF_INET6):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    handler = WSGI(app, settings, listeners, errors=sys.stderr)
+    handler = WSGI(app, settings, listeners, errors=sys.stderr, multithread=greenlets or settings.threads > 1)
     log = logging.getLogger("pronghorn.error")
     told = {"access": access, "slot": slot, "log": log, "ready_path": ready_path, "id_header": id_header}
-    engine = Engine(handler, listeners, settings, **told)
-    engine.start()
+    engine = engine_class(greenlets=greenlets)(handler, listeners, settings, **told)
+    thread = threading.Thread(target=_run_hub, args=(engine,), name="pronghorn-hub", daemon=True)
+    if greenlets:
+        thread.start()
+    else:
+        engine.start()
     try:
         yield engine
     finally:
@@ -75,3 +87,13 @@ def serve_engine(  # noqa: PLR0913 - what the engine itself takes
             engine.join(PATIENCE)
             message = f"{engine!r} did not come to its end: a request is still running"
             raise RuntimeError(message)
+        if greenlets:
+            thread.join(PATIENCE)
+
+
+def _run_hub(engine: Any) -> None:
+    """Runs gevent's hub in this thread until the engine has stopped, whatever else the application has going on."""
+    from gevent import get_hub  # noqa: PLC0415 - only where it is asked for
+
+    engine.run()
+    get_hub().destroy(destroy_loop=True)

@@ -60,24 +60,51 @@ import _thread
 def start_new_thread(*arguments):
     raise NotImplementedError
 
-start_new_thread.__module__ = "gevent.thread"
+start_new_thread.__module__ = "eventlet.green.thread"
 _thread.start_new_thread = start_new_thread
 """
-"""What gevent's monkey patching does to threads."""
+"""What eventlet's monkey patching does to threads."""
+
+GEVENT = "from gevent import monkey\nmonkey.patch_all()\n"
+
+REPLACES = [(GREEN, "eventlet", "take"), (GEVENT, "gevent", "use --worker-class gevent, or take")]
 
 
-def test_an_application_that_replaces_threads_is_one_line(tmp_path):
-    (tmp_path / "green.py").write_text(GREEN + APPLICATION)
+@pytest.mark.parametrize(("patches", "package", "remedy"), REPLACES)
+def test_an_application_that_replaces_threads_is_one_line(tmp_path, patches, package, remedy):
+    (tmp_path / "green.py").write_text(patches + APPLICATION)
     result = check(tmp_path, "green:app")
     assert (result.returncode, result.stderr.count("\n")) == (3, 1)
-    assert result.stderr.startswith("pronghorn: application 'green:app': it has gevent replace Python's threads")
+    assert result.stderr.startswith(f"pronghorn: application 'green:app': it has {package} replace Python's threads")
+    assert result.stderr.endswith(f"the workers run on those; {remedy} the patching out\n")
 
 
-def test_a_configuration_that_replaces_threads_is_one_line(tmp_path):
-    (tmp_path / "gunicorn.conf.py").write_text(GREEN)
+@pytest.mark.parametrize(("patches", "package", "remedy"), REPLACES)
+def test_a_configuration_that_replaces_threads_is_one_line(tmp_path, patches, package, remedy):
+    (tmp_path / "gunicorn.conf.py").write_text(patches)
     result = check(tmp_path, "shop:app")
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    assert result.stderr.startswith("pronghorn: gunicorn.conf.py: it has gevent replace Python's threads")
+    assert result.stderr.startswith(f"pronghorn: gunicorn.conf.py: it has {package} replace Python's threads")
+    assert result.stderr.endswith(f"the workers run on those; {remedy} the patching out\n")
+
+
+@pytest.mark.parametrize("place", ["green.py", "gunicorn.conf.py"])
+def test_greenlets_need_no_threads_if_it_is_gevent_that_replaces_them(tmp_path, place):
+    app = "green:app" if place == "green.py" else "shop:app"
+    (tmp_path / place).write_text(GEVENT + (APPLICATION if place == "green.py" else ""))
+    result = check(tmp_path, "-k", "gevent", app)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_class_of_ones_own_is_tried(tmp_path):
+    (tmp_path / "own.py").write_text("from pronghorn.worker.classes import Gevent, Threads\n")
+    assert check(tmp_path, "-k", "own.Gevent", "shop:app").returncode == 0
+    result = check(tmp_path, "-k", "own.Process", "shop:app")
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
+    (tmp_path / "gunicorn.conf.py").write_text(GEVENT)
+    result = check(tmp_path, "-k", "own.Threads", "shop:app")
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
+    assert "the settings had gevent replace Python's threads" in result.stderr
 
 
 def test_an_application_that_raises_shows_its_traceback_and_none_of_ours(tmp_path):

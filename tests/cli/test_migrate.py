@@ -84,6 +84,7 @@ def test_what_starts_no_gunicorn(line):
         ("--paste conf.ini", "--paste: no equivalent: PasteDeploy files are not read"),
         ("-D", "-D: no equivalent: the server stays in the foreground"),
         ("-k uvicorn.workers.UvicornWorker", "-k: worker_class: 'uvicorn.workers.UvicornWorker' is for ASGI"),
+        ("-k shop.workers.Own", "-k shop.workers.Own: a class that is written for Gunicorn has to be changed"),
         ("-w many", "-w: workers must be a whole number, not 'many'"),
         ("--wokers 3", "--wokers: it is not understood"),
         ("other:app", "more than one application is named"),
@@ -109,6 +110,8 @@ def test_what_is_not_set_is_told():
     assert "`--threads 1`" in told
     assert "workers is not set" in told
     assert "threads is not set" not in notes("gunicorn -k sync app:app")
+    assert "threads is not set" not in notes("gunicorn -k gevent app:app")
+    assert "pip install 'pronghorn[gevent]'" in notes("gunicorn -k gunicorn.workers.ggevent.GeventWorker app:app")
     assert "threads is not set, unless shop.py sets it" in notes("gunicorn -c shop.py app:app")
     assert "not set" not in notes("gunicorn -w 1 --threads 1 --keep-alive 2 app:app")
 

@@ -166,8 +166,8 @@ def write(place: Path, text: str) -> Path:
 
 def test_a_file_for_gevent(tmp_path):
     result = loaded(tmp_path, GEVENT)
-    assert told(result) == ["worker_class", "post_fork"]
-    assert result.settings.engine.threads == 64
+    assert told(result) == ["post_fork"]
+    assert result.settings.fleet.worker_class == "gevent"
     assert (result.settings.engine.timeout, result.settings.engine.worker_connections) == (0, 100)
     (hook,) = result.hooks
     assert (hook.name, hook.origin) == ("post_fork", "gunicorn.conf.py:9")

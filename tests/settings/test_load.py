@@ -125,6 +125,16 @@ def test_sync_means_one_thread_unless_threads_is_set(tmp_path):
     assert loaded(tmp_path, Given("worker_class", "gthread", "-k")).settings.engine.threads == 8
 
 
+def test_gevent_means_a_thousand_connections_unless_they_are_set(tmp_path):
+    gevent = Given("worker_class", "gevent", "-k")
+    result = loaded(tmp_path, gevent)
+    assert result.settings.engine.worker_connections == 1000
+    assert result.origins["worker_connections"] == "worker_class gevent (-k)"
+    more = Given("worker_connections", "2000", "--worker-connections")
+    assert loaded(tmp_path, gevent, more).settings.engine.worker_connections == 2000
+    assert loaded(tmp_path).settings.engine.worker_connections == 16384
+
+
 def test_chdir_is_absolute_so_that_a_reload_finds_it_again(tmp_path):
     (tmp_path / "web").mkdir()
     assert loaded(tmp_path, Given("chdir", "web", "--chdir")).settings.app.chdir == str(tmp_path / "web")

@@ -218,6 +218,7 @@ def workers(start, place):
 @observes("worker_class")
 def worker_class(start, place):
     assert start(worker_class="sync").get("/multithread") == (200, "False")
+    start(worker_class="gevent").said("1000 greenlets")
 
 
 @observes("graceful_timeout")

@@ -1,6 +1,7 @@
 """Types, units and bounds."""
 
 import math
+import re
 import tomllib
 
 import pytest
@@ -57,6 +58,11 @@ def test_no_quantities(text):
         ("accesslog", None, None),
         ("accesslog", "-", "-"),
         ("worker_class", "gthread", "gthread"),
+        ("worker_class", "gevent_pywsgi", "gevent"),
+        ("worker_class", "gunicorn.workers.ggevent.GeventWorker", "gevent"),
+        ("worker_class", "gunicorn.workers.gthread.ThreadWorker", "gthread"),
+        ("worker_class", "shop.workers.Patched", "shop.workers.Patched"),
+        ("worker_class", "shop.workers:Patched", "shop.workers:Patched"),
         ("loglevel", "INFO", "info"),
         ("forwarded_allow_ips", "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
         ("forwarded_allow_ips", "*", ("*",)),
@@ -95,8 +101,8 @@ def test_right_values(name, raw, value):
         ("bind", 8000, "bind must be a text or a list of texts, not 8000"),
         ("bind", [8000], "bind must be a text or a list of texts, not [8000]"),
         ("raw_env", "HOSTS", "raw_env: 'HOSTS' is not an assignment: write NAME=value"),
-        ("worker_class", "eventlet",
-         "worker_class: 'eventlet' is not available: use threads, gthread, sync or gevent"),
+        ("worker_class", "asgi",
+         "worker_class: 'asgi' is for ASGI applications, which this version does not serve"),
         ("worker_class", "uvicorn.workers.UvicornWorker",
          "worker_class: 'uvicorn.workers.UvicornWorker' is for ASGI applications, which this version does not serve"),
         ("forwarded_allow_ips", "10.0.0.1/8",
@@ -138,3 +144,19 @@ def test_gunicorns_flags_are_unique_and_ours():
     flags = [flag for entry in TABLE.values() for flag in entry.flags]
     assert len(flags) == len(set(flags))
     assert all(entry.kind is Kind.LIST for entry in TABLE.values() if isinstance(entry.default, tuple))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("gevents", "use threads, gthread, sync or gevent, or name a class as package.module.Class"),
+        ("gunicorn.workers.base.Worker", "use threads, gthread, sync or gevent, or name a class"),
+        ("shop.workers.1", "or name a class as package.module.Class"),
+        ("gunicorn.workers.gtornado.TornadoWorker", "a WSGI application needs no Tornado"),
+        ("eventlet", "gevent is, and needs `gevent.monkey` in the place of `eventlet.monkey_patch`"),
+    ],
+)
+def test_worker_classes_that_there_are_not(name, why):
+    with pytest.raises(ValueError, match=re.escape(why)) as error:
+        convert(TABLE["worker_class"], name)
+    assert f"{name!r} is not available" in str(error.value)

@@ -162,7 +162,8 @@ def test_an_application_that_asks_its_own_server():
         start_response("200 OK", [])
         return [body]
 
-    with serve(app, threads=4) as url, Client(url) as client:
+    # In greenlets its client would have to be one of gevent's.
+    with serve(app, threads=4, worker_class="threads") as url, Client(url) as client:
         urls.append(url)
         for _ in range(10):
             assert client.get("/outer").body == b"outer inner"

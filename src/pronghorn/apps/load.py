@@ -1,6 +1,5 @@
 """Finds the application that a setting names, and says in one line what is wrong when it cannot."""
 
-import _thread
 import ast
 import difflib
 import importlib
@@ -16,6 +15,7 @@ from typing import Any
 import pronghorn
 from pronghorn.errors import AppLoadError
 from pronghorn.options.app import AppOptions
+from pronghorn.options.patched import objection, patcher
 
 Application = Callable[..., Any]
 
@@ -48,12 +48,13 @@ def enter_surroundings(options: AppOptions) -> None:
             sys.path.insert(0, path)
 
 
-def load(spec: str) -> Application:
+def load(spec: str, *, greenlets: bool = False) -> Application:
     """The WSGI callable that `spec` names.
 
     Arguments:
         spec: `module:attribute`, `module` (its `application`), `module:object.attribute`, or a factory call with
             literal arguments, `module:create_app("production", debug=False)`.
+        greenlets: its requests will run in greenlets of gevent's, not in threads.
 
     Raises:
         AppLoadError: one line; its `trace` holds the traceback if the application's own code raised.
@@ -61,13 +62,14 @@ def load(spec: str) -> Application:
     module_name, colon, expression = spec.partition(":")
     if not module_name or (colon and not expression):
         raise AppLoadError(f"application {spec!r}: write module:attribute, as in app:app")
+    check_threads(spec, greenlets=greenlets)
     path, call = _parse(spec, expression or DEFAULT_ATTRIBUTE)
     module = _import(spec, module_name)
     found = _find(spec, module, path)
     if call is not None:
         found = _call(spec, found, *call)
     _check(spec, found, path, called=call is not None)
-    _check_threads(spec)
+    check_threads(spec, greenlets=greenlets, imported=True)
     application: Application = found
     return application
 
@@ -173,14 +175,21 @@ def _check(spec: str, found: Any, path: list[str], *, called: bool) -> None:
     raise AppLoadError(f"application {spec!r}: it does not take (environ, start_response), so it is not WSGI")
 
 
-def _check_threads(spec: str) -> None:
-    """Refuses an application that has put green threads in the place of real ones: the engine's would never run."""
-    patcher = _thread.start_new_thread.__module__.partition(".")[0]
-    if patcher != _thread.__name__:
-        raise AppLoadError(
-            f"application {spec!r}: it has {patcher} replace Python's threads (monkey patching), and the workers run "
-            "on those; take the patching out, blocking calls hold nothing up here"
-        )
+def check_threads(spec: str, *, greenlets: bool, imported: bool = False) -> None:
+    """Refuses green threads in the place of the real ones that the engine's would be: they would never run.
+
+    Arguments:
+        greenlets: requests will run in greenlets of gevent's.
+        imported: the application has been imported since the last check, so the patching is its own.
+
+    Raises:
+        AppLoadError: with who has replaced them, and the remedy.
+    """
+    package = patcher()
+    wrong = objection(package, greenlets=greenlets)
+    if wrong is not None:
+        who, again = ("it has", "") if imported else ("the settings had", " and restart")
+        raise AppLoadError(f"application {spec!r}: {who} {package} {wrong}{again}")
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:

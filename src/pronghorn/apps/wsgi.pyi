@@ -33,6 +33,7 @@ class WSGI:
         listeners: Iterable[socket],
         *,
         errors: TextIO,
+        multithread: bool,
         multiprocess: bool = False,
         trusted: Iterable[str] = (),
         id_header: str = "X-Request-ID",

@@ -23,7 +23,7 @@ from libc.string cimport memset
 from pronghorn.apps.headers cimport header_key, is_forwarding, is_request_id
 from pronghorn.apps.section cimport Section, SectionCache
 from pronghorn.engine.connection cimport Connection
-from pronghorn.engine.exchange cimport Exchange, Handler, Host, stop_if_forked
+from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_out, stop_if_forked
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     S_ISREG,
@@ -162,7 +162,8 @@ cdef class WSGI(Handler):
 
     `app` is the callable; `options` an EngineOptions (its limits); `listeners` the sockets it will be served on, for
     SERVER_NAME and SERVER_PORT; `trusted` the addresses and networks (or `*`) whose forwarding headers count; `errors`
-    becomes `wsgi.errors`; `id_header` names the header in which a trusted peer tells a request's id.
+    becomes `wsgi.errors`; `multithread` says whether calls may overlap in this process; `id_header` names the header in
+    which a trusted peer tells a request's id.
     """
 
     cdef object app
@@ -181,7 +182,7 @@ cdef class WSGI(Handler):
 
     def __init__(
         self, app, options, listeners, *,
-        errors, multiprocess=False, trusted=(), id_header="X-Request-ID",
+        errors, multithread, multiprocess=False, trusted=(), id_header="X-Request-ID",
     ):
         self.app = app
         self.id_key = key_of(id_header.encode())
@@ -202,7 +203,7 @@ cdef class WSGI(Handler):
         self.nothing = Body()
         self.bases = {}
         for listener in listeners:
-            self.bases[listener.fileno()] = self._base(listener, errors, multiprocess, options.threads > 1)
+            self.bases[listener.fileno()] = self._base(listener, errors, multiprocess, multithread)
 
     def __dealloc__(self):
         free(self.fields)
@@ -446,6 +447,8 @@ cdef class WSGI(Handler):
                 finally:
                     close = getattr(result, "close", None)
                     if close is not None:
+                        if call.thread.lost:
+                            flush_out(call.thread, call.connection)     # no next leader would, while it takes its time
                         close()
             call.end()
         except BaseException:

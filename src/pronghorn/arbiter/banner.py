@@ -11,12 +11,22 @@ from pronghorn.options import Settings
 
 def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
     """What is served where, by how many, and how to reload and stop it; one line each."""
-    workers, threads = settings.fleet.workers, settings.engine.threads
     yield f"Pronghorn {__version__} serves {settings.app.app}, Python {sys.version.split()[0]}"
     for listener in listeners:
         yield f"listening on {listener.url}"
-    yield f"{_count(workers, 'worker')} × {_count(threads, 'thread')}, arbiter pid {os.getpid()}"  # noqa: RUF001
+    yield f"{_fleet(settings)}, arbiter pid {os.getpid()}"
     yield f"reload: kill -HUP {os.getpid()}   stop: kill {os.getpid()} (or Ctrl-C, which does not wait for requests)"
+
+
+def _fleet(settings: Settings) -> str:
+    workers = _count(settings.fleet.workers, "worker")
+    match settings.fleet.worker_class:
+        case "gevent":
+            return f"{workers} × {_count(settings.engine.worker_connections, 'greenlet')}"  # noqa: RUF001
+        case "threads" | "gthread" | "sync":
+            return f"{workers} × {_count(settings.engine.threads, 'thread')}"  # noqa: RUF001
+        case own:
+            return f"{workers} of class {own}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -47,6 +47,7 @@ from pronghorn.engine.linux import set_process_name
 from pronghorn.observe import log as observe_log
 from pronghorn.observe import metrics
 from pronghorn.options import Settings
+from pronghorn.worker import classes, native
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.privileges import account_of, drop, masked
 
@@ -85,6 +86,7 @@ def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bo
     Raises:
         StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
     """
+    native.unpatch()
     surroundings = Surroundings.find()
     predecessor = surroundings.predecessor
     folder = Path.cwd()
@@ -117,6 +119,7 @@ def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bo
             except KeyboardInterrupt:
                 log.info("stopped while the application was imported")
                 return Exit.OK
+        native.unpatch()
         policy = first.policy
         slots = max(FEWEST_SLOTS, SLOTS_PER_WORKER * policy.size)
         foreign = (signals.reader, signals.writer, selector.fileno())
@@ -167,7 +170,8 @@ def _preload(settings: Settings) -> Callable[..., Any]:
         drop(account)
         log.info("the arbiter is user %d from here on, because it imports the application (preload_app)", account.uid)
     enter_surroundings(settings.app)
-    return load(settings.app.app)
+    worker_class = classes.prepare(settings.fleet.worker_class)
+    return load(settings.app.app, greenlets=worker_class.greenlets)
 
 
 def has_terminal() -> bool:

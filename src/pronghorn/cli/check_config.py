@@ -5,11 +5,13 @@ from pronghorn.cli.source import Source
 
 def check_config(source: Source) -> int:
     """Exit status 0 and one line if all is well. SettingsError or AppLoadError if not."""
-    options = source.load().settings.app
+    settings = source.load().settings
     # Only here: the arbiter of a running server imports this file too and has no application to find.
     from pronghorn.apps.load import enter_surroundings, load  # noqa: PLC0415
+    from pronghorn.worker import classes  # noqa: PLC0415
 
-    enter_surroundings(options)
-    load(options.app)
-    print(f"The settings are right, and {options.app} can be served.")
+    enter_surroundings(settings.app)
+    worker_class = classes.prepare(settings.fleet.worker_class)
+    load(settings.app.app, greenlets=worker_class.greenlets)
+    print(f"The settings are right, and {settings.app.app} can be served.")
     return 0

@@ -36,6 +36,7 @@ cdef struct Seat:           # one pool thread, as the watchdog sees it
 
 cdef struct Baton:
     uint64_t word
+    int size                # seats there are
     int leader              # seat of the leader
     int predecessor         # seat of the one before
     int dozing              # the watchdog sleeps until somebody enters
@@ -54,7 +55,7 @@ cdef struct Baton:
     bint watched
 
 cdef int baton_init(Baton* baton, int seats, uint64_t tick_ns, uint64_t patience_ns) noexcept nogil
-cdef void baton_destroy(Baton* baton, int seats) noexcept nogil
+cdef void baton_destroy(Baton* baton) noexcept nogil
 
 # Starts the watchdog; -1 if the system refuses a thread.
 cdef int baton_watch(Baton* baton) noexcept nogil

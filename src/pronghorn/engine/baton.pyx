@@ -44,6 +44,7 @@ cdef enum:
 
 cdef int baton_init(Baton* baton, int seats, uint64_t tick_ns, uint64_t patience_ns) noexcept nogil:
     cdef int i
+    baton.size = seats
     baton.tick_ns = tick_ns
     baton.patience_ns = patience_ns
     pthread_mutex_init(&baton.lock, NULL)
@@ -55,9 +56,9 @@ cdef int baton_init(Baton* baton, int seats, uint64_t tick_ns, uint64_t patience
     return 0
 
 
-cdef void baton_destroy(Baton* baton, int seats) noexcept nogil:
+cdef void baton_destroy(Baton* baton) noexcept nogil:
     cdef int i
-    for i in range(seats):
+    for i in range(baton.size):
         sem_destroy(&baton.seats[i].wake)
     sem_destroy(&baton.doze)
     pthread_mutex_destroy(&baton.lock)

@@ -25,7 +25,7 @@ cdef class PoolThread:
     cdef Buffer out             # responses not sent yet
     cdef Buffer head            # the head that start_response rendered
     cdef uint8_t* incoming
-    cdef object thread          # the threading.Thread
+    cdef object thread          # the threading.Thread, or the greenlet
     cdef object ident
 
 
@@ -128,11 +128,14 @@ cdef Exchange current_exchange()
 # Who is who: a pool thread that has been started, and one that ends.
 cdef int enlist(PoolThread thread) except -1
 cdef int discharge(PoolThread thread) except -1
+# Where requests run in greenlets, a thread is many: `who()` tells them apart, and `park()` keeps one for ever.
+cdef void identify_by(object who, object park_) noexcept
 
 # Forks of the application: an engine that starts was forked on purpose, and forgets them; a child that comes back out
 # of the application ends; a socket that a child may hold too is shut down before it is closed.
 cdef void forget_forks() noexcept
 cdef bint may_be_shared() noexcept
+cdef bint is_forked() noexcept
 cdef void stop_if_forked() noexcept
 
 # Sends what stands in thread.out to its connection; the rest waits in the connection's outbox.

@@ -66,33 +66,42 @@ cdef class Handler:
         raise NotImplementedError
 
 
-cdef dict pool_threads = {}     # of this process, by ident: an application asks about its request by no other name
+cdef dict pool_threads = {}     # of this process, by who runs: an application asks about its request by no other name
+cdef object identify = threading.get_ident
+cdef object park = None         # never comes back, if who runs is a greenlet
+
+
+cdef void identify_by(object who, object park_) noexcept:
+    global identify, park
+    identify, park = who, park_
 
 
 cdef int enlist(PoolThread thread) except -1:
     thread.ident = threading.get_ident()
     thread.call.thread = threading.get_native_id()
-    pool_threads[thread.ident] = thread
+    pool_threads[identify()] = thread
     return 0
 
 
 cdef int discharge(PoolThread thread) except -1:
-    pool_threads.pop(thread.ident, None)
+    pool_threads.pop(identify(), None)
     return 0
 
 
 cdef Exchange current_exchange():
-    cdef PoolThread thread = pool_threads.get(threading.get_ident())
+    cdef PoolThread thread = pool_threads.get(identify())
     return None if thread is None else thread.exchange
 
 
 cdef int forked = 0         # this process is a child that the application forked
+cdef object forker = None   # and this is who forked it
 cdef int has_forked = 0     # the application has forked, and a child may hold copies of our sockets
 
 
 def _note_child():
-    global forked
+    global forked, forker
     forked = 1
+    forker = identify()
 
 
 def _note_parent():
@@ -109,9 +118,18 @@ cdef bint may_be_shared() noexcept:
     return has_forked
 
 
+cdef bint is_forked() noexcept:
+    return forked
+
+
 cdef void stop_if_forked() noexcept:
-    """A child that the application forked and that came back out of it: it must never answer for its parent."""
+    """A child that the application forked and that came back out of it: it must never answer for its parent.
+
+    Of greenlets a child has copies. Only the one that forked has come back; the others must not end what it does.
+    """
     if forked:
+        if park is not None and identify() is not forker:
+            park()
         os._exit(0)
 
 

@@ -15,6 +15,7 @@ cdef class Intake(Pool):
 
     # A connection is readable.
     cdef int _read(self, PoolThread thread, Connection connection) except -1
+    cdef int _end_of_input(self, PoolThread thread, Connection connection) except -1
     # It has received what may be whole requests, and may go on.
     cdef int _resume(self, PoolThread thread, Connection connection) except -1
 

@@ -32,7 +32,7 @@ cdef class Intake(Pool):
             return 0
         self.row.received += <uint64_t>size
         if size == 0:
-            return self._drop(connection)
+            return self._end_of_input(thread, connection)
         if connection.state == LINGERING:
             return 0        # thrown away, until its end or the deadline comes
         if connection.received.size == 0:
@@ -41,6 +41,15 @@ cdef class Intake(Pool):
             thread.connection = connection      # the one that _recover closes
             raise MemoryError
         return self._feed(thread, connection, <uint8_t*>connection.received.data, <uint32_t>connection.received.size)
+
+    cdef int _end_of_input(self, PoolThread thread, Connection connection) except -1:
+        """The peer sends no more. What it has sent comes first: it may be a whole request that waits to be resumed."""
+        cdef size_t before = connection.received.size
+        if before and connection.state == READING:
+            self._resume(thread, connection)
+            if thread.lost or connection.received.size != before:
+                return 0        # it is still at its end when it is looked at again
+        return self._drop(connection)
 
     cdef size_t _room(self, Connection connection) noexcept:
         """How much to read. A large body in large pieces: each becomes one write to its spool file, and pages of the

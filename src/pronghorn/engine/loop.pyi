@@ -1,14 +1,15 @@
 import logging
 from collections.abc import Iterable
 from socket import socket
-from typing import final
+
+from typing_extensions import disjoint_base
 
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.recorder import Recorder
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.options import EngineOptions
 
-@final
+@disjoint_base
 class Engine:
     draining: bool
     slot: Slot

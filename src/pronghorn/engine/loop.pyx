@@ -18,12 +18,11 @@ import os
 import threading
 import time
 
-cimport cython
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from pronghorn.engine.baton cimport baton_dismiss, baton_stop, baton_watch
+from pronghorn.engine.baton cimport baton_dismiss, baton_stop
 from pronghorn.engine.connection cimport (
     BODY,
     DEADLINES,
@@ -69,14 +68,12 @@ from pronghorn.wire.faults cimport LATE_REQUEST
 from pronghorn.wire.response cimport render_date
 
 cdef enum:
-    BATCH = 64                      # events a turn
     LONG_BATCH = 2 * MILLISECOND    # after a batch that took this long the calls of the next one are timed
     HOLD = 1 * MILLISECOND          # a response is kept back at most
     RECENT = 1 * SECOND             # a connection that was used within it is not idle when a drain begins
     FLUSH_LOG = 50 * MILLISECOND    # and a line of the access log: a write for each would cost more than the line
 
 
-@cython.final
 cdef class Engine(Intake):
     """One worker's server: `start` it after the fork, `drain` or `stop` it, wait for `fileno()` to become readable.
 
@@ -86,22 +83,6 @@ cdef class Engine(Intake):
     fleet wants no new clients, requests for `ready_path` are answered 503. `id_header`, if there is one, is told with
     every response: it holds the id of its request.
     """
-
-    cdef str _state
-    cdef object stopped             # threading.Event
-    cdef int wake_fd
-    cdef epoll_event batch[BATCH]
-    cdef int batch_size
-    cdef int batch_at
-    cdef uint64_t batch_ns          # when it came
-    cdef list held                  # connections whose responses wait for the end of the batch
-    cdef uint64_t held_ns           # since when
-    cdef list attached              # descriptors of connected sockets that are to be served
-    cdef list returned              # connections given back with bytes that wait to be read as requests
-    cdef bint waiting               # the leader is, or is about to be, inside a wait that may block
-    cdef uint64_t wakes_ns          # and this is when it will look at the clock again
-    cdef bint stopping
-    cdef bint drain_seen
 
     def __cinit__(self, *args, **kwargs):
         self.wake_fd = -1
@@ -216,10 +197,8 @@ cdef class Engine(Intake):
         render_date(<long>time.time())
         self.now = monotonic_ns()
         self._set_accepting(accepting)
-        if baton_watch(self.baton) < 0:
-            raise OSError("the system refuses the engine a thread")
         try:
-            self._start_thread()
+            self._start_leader()
         except (MemoryError, RuntimeError) as error:
             raise OSError(f"the system refuses the engine a thread: {error or 'no memory'}") from error
         self._change("running")
@@ -284,7 +263,7 @@ cdef class Engine(Intake):
 
     cdef int _turn(self, PoolThread thread) except -1:
         """What is due by the clock, and the next batch of events."""
-        cdef int count = 0, error = 0, timeout
+        cdef int count
         cdef bint likely = self.batch_size > 1
         self._flush_held()
         self._clock()
@@ -302,8 +281,22 @@ cdef class Engine(Intake):
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
         self.batch_at = self.batch_size = 0
-        # First without waiting and with the GIL, if the last batch makes more events likely: releasing it around a call
-        # that returns at once costs more than the call.
+        count = self._gather(likely)
+        if count < 0 and count != -EINTR:
+            # Only an application that closes descriptors that are not its own gets here. The next call would fail too.
+            self.log.critical("The descriptor of the event loop is gone: %s. This worker ends", os.strerror(-count))
+            self.stopping = True
+        self.batch_ns = self.now
+        self.batch_size = count if count > 0 else 0
+        return 0
+
+    cdef int _gather(self, bint likely) except? -9999:
+        """Waits for the next batch of events (loop.pxd); not if something can go on at once.
+
+        First without waiting and with the GIL, if the last batch makes more events `likely`: releasing it around a call
+        that returns at once costs more than the call.
+        """
+        cdef int count = 0, error = 0, timeout
         if likely or self.returned or self._has_runnable():
             count = epoll_wait(self.epoll, self.batch, BATCH, 0)
             error = errno
@@ -315,13 +308,7 @@ cdef class Engine(Intake):
             error = errno
             self.waiting = False
             self._clock()
-        if count < 0 and error != EINTR:
-            # Only an application that closes descriptors that are not its own gets here. The next call would fail too.
-            self.log.critical("The descriptor of the event loop is gone: %s. This worker ends", os.strerror(error))
-            self.stopping = True
-        self.batch_ns = self.now
-        self.batch_size = count if count > 0 else 0
-        return 0
+        return count if count >= 0 else -error
 
     cdef int _welcome_attached(self, PoolThread thread, int fd) except -1:
         cdef sockaddr_storage address

@@ -10,6 +10,10 @@ from pronghorn.engine.routes cimport Routes
 from pronghorn.engine.sockets cimport Sockets
 
 
+cdef enum:
+    WAIT_SLICE_MS = 250             # how long a wait for a peer goes on before it looks whether it is still wanted
+
+
 cdef class Pool(Sockets):
     cdef Baton* baton
     cdef list threads
@@ -48,8 +52,10 @@ cdef class Pool(Sockets):
     # The loop has failed on this thread.
     cdef int _recover(self, PoolThread thread) except -1
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1
+    cdef int _begin(self, PoolThread thread, Connection connection, Exchange exchange) except -1
     cdef int _take_over(self, PoolThread thread) except -1
     cdef int _part(self, PoolThread thread) except -1
+    cdef int _start_leader(self) except -1
     cdef int _start_thread(self) except -1
     cdef int _spare(self) except -1
     cdef int _call(self, PoolThread thread, Connection connection, Exchange exchange) except -1
@@ -67,7 +73,10 @@ cdef class Pool(Sockets):
     cdef bint _has_runnable(self) noexcept
     cdef int _run_queued(self, PoolThread thread) except -1
     cdef int _work_on(self, PoolThread thread) except -1
+    cdef int _wait_writable(self, int fd) except -1
     cdef int _check_overdue(self, PoolThread thread) except -1
+    cdef object _frame_of(self, PoolThread late)
+    cdef int _interrupt(self, PoolThread late, Exchange exchange) except -1
     cdef int _give_up_thread(self, PoolThread late) except -1
     cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1
     # A call is inside the application that may still come to its end.

@@ -4,7 +4,6 @@ import collections
 import sys
 import threading
 import time
-import traceback
 
 from cpython.object cimport PyObject
 from libc.errno cimport errno
@@ -25,10 +24,12 @@ from pronghorn.engine.baton cimport (
     baton_park,
     baton_pass,
     baton_stop,
+    baton_watch,
 )
 from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, SENDING, Connection, disarm
 from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, flush_out, stop_if_forked
 from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
+from pronghorn.engine.overdue cimport places_of, tell_overdue
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     POLLOUT,
@@ -57,7 +58,6 @@ cdef enum:
     PROMPT = 800 * 1000             # the GIL came sooner than any switch interval: its holder did not hold it
     QUICK = 1 * MILLISECOND         # a call this short need not have lost the baton
     LONG = 2 * MILLISECOND          # a call this long makes its neighbours wait
-    WAIT_SLICE_MS = 250
 
 cdef uint64_t NEVER = ~<uint64_t>0
 cdef uint64_t STUCK_AFTER = 5 * <uint64_t>SECOND    # a thread has to come back after RequestTimeout was raised in it
@@ -89,7 +89,7 @@ cdef class Pool(Sockets):
     def __dealloc__(self):
         if self.baton != NULL:
             baton_stop(self.baton)
-            baton_destroy(self.baton, self.limit + 1)
+            baton_destroy(self.baton)
             free(self.baton)
         if self.state_fd >= 0:
             close(self.state_fd)
@@ -102,6 +102,12 @@ cdef class Pool(Sockets):
 
     cdef int _flush_held(self) except -1:
         raise NotImplementedError
+
+    cdef int _start_leader(self) except -1:
+        """Starts whoever leads the loop first, and who watches it. Errors as with `_start_thread`."""
+        if baton_watch(self.baton) < 0:
+            raise RuntimeError("no thread for the watchdog")
+        return self._start_thread()
 
     cdef int _start_thread(self) except -1:
         """One more thread for the pool. Raises RuntimeError or MemoryError when the system refuses it."""
@@ -178,15 +184,19 @@ cdef class Pool(Sockets):
         return self._flush_held()
 
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
-        """Runs a complete request on this thread now, or queues it.
-
-        A route that is known to compute waits in the lane until everything else that is ready has been served: its
-        neighbours then wait for one such call at most, however many there are.
-        """
+        """A complete request."""
         connection.exchange = exchange
         exchange.route = -1
         if self.ready_path is not None and self.slot.board.board.unready and exchange.path == self.ready_path:
             return self._say_unready(thread, exchange)
+        return self._begin(thread, connection, exchange)
+
+    cdef int _begin(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
+        """Runs a request on this thread now, or queues it.
+
+        A route that is known to compute waits in the lane until everything else that is ready has been served: its
+        neighbours then wait for one such call at most, however many there are.
+        """
         if self.routes.scored:
             exchange.route = route_of(exchange.method, exchange.path)
             if computes(&self.routes, exchange.route):
@@ -449,15 +459,12 @@ cdef class Pool(Sockets):
         return 0
 
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
-        cdef pollfd wanted
         cdef int found
         cdef uint64_t moved = monotonic_ns()
         if not thread.lost:
             self._flush_held()
             if baton_pass(self.baton, thread.ticket):
                 thread.lost = True
-        wanted.fd = connection.fd
-        wanted.events = POLLOUT
         # In slices: a stop of the engine, or the request's deadline, may end the wait.
         while (
             connection.outbox_size > self.high_water // 2
@@ -465,8 +472,7 @@ cdef class Pool(Sockets):
             and connection.state == RUNNING
             and not self.finished
         ):
-            with nogil:
-                found = poll(&wanted, 1, WAIT_SLICE_MS)
+            found = self._wait_writable(connection.fd)
             if connection.state != RUNNING or connection.broken:
                 break
             if found > 0:
@@ -478,6 +484,16 @@ cdef class Pool(Sockets):
                 connection.reset_on_close()
                 connection.forget_outbox()
         return 0
+
+    cdef int _wait_writable(self, int fd) except -1:
+        """Whether a socket takes bytes, within a slice of time."""
+        cdef pollfd wanted
+        cdef int found
+        wanted.fd = fd
+        wanted.events = POLLOUT
+        with nogil:
+            found = poll(&wanted, 1, WAIT_SLICE_MS)
+        return found > 0
 
     # Deadlines of requests
 
@@ -516,13 +532,12 @@ cdef class Pool(Sockets):
         is done, without letting go of the GIL, and then it is logged: meanwhile the call may come back.
         """
         cdef Connection connection = exchange.connection
-        frame = sys._current_frames().get(late.ident)
+        frame = self._frame_of(late)
         if late.exchange is not exchange or exchange.leaving:
             return 0
         places = places_of(frame)
         outcome = "it has been answered already"
-        exchange.interrupted = True
-        PyThreadState_SetAsyncExc(<unsigned long>late.ident, <PyObject*>RequestTimeout)
+        self._interrupt(late, exchange)
         late.overdue_ns = self.now
         flush_out(late, connection)         # what it said before, for other requests of this connection
         if exchange.ended:
@@ -541,15 +556,18 @@ cdef class Pool(Sockets):
                     thread, connection, "504 Gateway Timeout", "The application did not answer in time.", exchange
                 )
             self._settle(thread, connection, False)
-        stack = "".join(traceback.StackSummary.from_list(places).format()) or "  (it has no Python stack)"
-        self.log.error(
-            "%s %s (request %s%s) runs for %.1f s and has been silent for more than %g s (setting `timeout`%s): %s, "
-            "and RequestTimeout is raised in its thread, which is in\n%s",
-            exchange.method, exchange.target, exchange.request_id(),
-            f", client {connection.address}" if connection.address else "",
-            (self.now - exchange.called_ns) / 1e9, exchange.timeout_ns / 1e9,
-            "" if exchange.timeout_ns == self.timeout_ns else ", changed by the application", outcome, stack.rstrip(),
-        )
+        changed = "" if exchange.timeout_ns == self.timeout_ns else ", changed by the application"
+        tell_overdue(self.log, exchange, self.now, changed, outcome, places)
+        return 0
+
+    cdef object _frame_of(self, PoolThread late):
+        """Where the call is."""
+        return sys._current_frames().get(late.ident)
+
+    cdef int _interrupt(self, PoolThread late, Exchange exchange) except -1:
+        """Raises RequestTimeout in the call."""
+        exchange.interrupted = True
+        PyThreadState_SetAsyncExc(<unsigned long>late.ident, <PyObject*>RequestTimeout)
         return 0
 
     cdef int _give_up_thread(self, PoolThread late) except -1:
@@ -585,13 +603,3 @@ cdef class Pool(Sockets):
         self.recycling_reason = reason
         eventfd_write(self.state_fd, 1)
         return 0
-
-
-cdef list places_of(frame):
-    """Where a thread is, outermost first; read at once, as the thread may run on as soon as it can."""
-    places = []
-    while frame is not None:
-        places.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, None))
-        frame = frame.f_back
-    places.reverse()
-    return places

@@ -152,6 +152,7 @@ cdef class Sockets(Host):
 
     cdef int _drop(self, Connection connection) except -1:
         """Closes and forgets a connection."""
+        cdef epoll_event event
         if connection.state == CLOSED:
             return 0
         disarm(connection, self.queues)
@@ -159,8 +160,12 @@ cdef class Sockets(Host):
             (<Exchange>connection.exchange).body.dispose()
         if connection.outbox is not None:
             connection.reset_on_close()     # the peer must not take what it has for the whole
-        elif may_be_shared():
-            shutdown(connection.fd, SHUT_RDWR)
+        if may_be_shared():
+            # A child that holds a copy keeps the socket open, and in epoll: its events would turn the loop for ever.
+            if connection.interest:
+                epoll_ctl(self.epoll, EPOLL_CTL_DEL, connection.fd, &event)
+            if connection.outbox is None:
+                shutdown(connection.fd, SHUT_RDWR)
         connection.state = CLOSED
         connection.exchange = None
         connection.forget_outbox()

@@ -55,7 +55,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
         Option(
             doc="Connections one worker keeps open at the same time. At the limit the one that is idle longest makes "
             "room for a new one, and while none is idle the worker stops accepting. An idle one costs some hundred "
-            "bytes, so the limit is high where servers with a thread per connection need 1000.",
+            "bytes, so the limit is high where servers with a thread per connection need 1000. With the worker class "
+            "`gevent` it bounds the greenlets too, and is 1000 unless it is set.",
             gunicorn="worker_connections",
             minimum=1,
             maximum=1_000_000,

@@ -10,8 +10,10 @@ from pronghorn.options.option import LONGEST, Option, Unit
 MOST_MEMORY = 1 << 50
 """Bytes; more than any machine has."""
 
-WORKER_CLASSES = ("threads", "gthread", "sync", "gevent")
-"""`threads` is ours; the others are Gunicorn's names: for the same engine, with many threads, with one, with more."""
+GEVENT = "gevent"
+
+WORKER_CLASSES = ("threads", "gthread", "sync", GEVENT)
+"""`threads` is ours; `gthread` and `sync` are Gunicorn's names for the same engine with many threads and with one."""
 
 GUNICORNS_CLASSES = {
     "gunicorn.workers.sync.syncworker": "sync",
@@ -21,19 +23,33 @@ GUNICORNS_CLASSES = {
     "gunicorn.workers.ggevent.geventworker": "gevent",
     "gunicorn.workers.ggevent.geventpywsgiworker": "gevent",
     "egg:gunicorn#gevent": "gevent",
+    "egg:gunicorn#gevent_wsgi": "gevent",
+    "egg:gunicorn#gevent_pywsgi": "gevent",
     "gevent_wsgi": "gevent",
     "gevent_pywsgi": "gevent",
 }
 """The same as Gunicorn's files may name them as well."""
 
+ABSENT_CLASSES = {
+    "uvicorn": "is for ASGI applications, which this version does not serve",
+    "asgi": "is for ASGI applications, which this version does not serve",
+    "tornado": "is not available: a Tornado application has a server of its own; a WSGI application needs no Tornado",
+    "eventlet": "is not available: gevent is, and needs `gevent.monkey` in the place of `eventlet.monkey_patch`",
+}
+"""By a word in the name: what becomes of Gunicorn's other worker classes, and of those that are used with it."""
+
 
 def check_worker_class(text: str) -> None:
-    """ValueError unless `text` is one of WORKER_CLASSES; says why the other classes of Gunicorn are none."""
+    """ValueError unless `text` is one of WORKER_CLASSES or the path of a class; says why others are none."""
     if text in WORKER_CLASSES:
         return
-    if "uvicorn" in text.lower() or "asgi" in text.lower():
-        raise ValueError(f"{text!r} is for ASGI applications, which this version does not serve")
-    raise ValueError(f"{text!r} is not available: use {', '.join(WORKER_CLASSES[:-1])} or {WORKER_CLASSES[-1]}")
+    for word, why in ABSENT_CLASSES.items():
+        if word in text.lower():
+            raise ValueError(f"{text!r} {why}")
+    module, _, name = text.replace(":", ".").rpartition(".")
+    if not all(part.isidentifier() for part in (*module.split("."), name)) or module.startswith("gunicorn."):
+        names = f"{', '.join(WORKER_CLASSES[:-1])} or {WORKER_CLASSES[-1]}"
+        raise ValueError(f"{text!r} is not available: use {names}, or name a class as package.module.Class")
 
 
 def check_path(text: str) -> None:
@@ -61,8 +77,10 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
     worker_class: Annotated[
         str,
         Option(
-            doc="`threads` and Gunicorn's `gthread` mean the same: `threads` as set. `sync` means one thread per "
-            "worker and `gevent` 64, unless `threads` is set too; there are no greenlets yet, and a warning says so.",
+            doc="How requests run. `threads` and Gunicorn's `gthread` mean the same: `threads` as set. `sync` means "
+            "one thread per worker, unless `threads` is set too. With `gevent` each request has a greenlet of its own; "
+            "it needs `pip install 'pronghorn[gevent]'`. The path of a class is taken as well: "
+            "[worker-classes.md](worker-classes.md).",
             flags=("--worker-class", "-k"),
             gunicorn="worker_class",
             choices=WORKER_CLASSES,

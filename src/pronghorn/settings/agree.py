@@ -1,19 +1,18 @@
 """Whether the settings agree with each other and with the machine."""
 
+import importlib.util
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pronghorn.options.fleet import GEVENT, WORKER_CLASSES
 from pronghorn.options.option import Unit
+from pronghorn.options.patched import objection
+from pronghorn.settings.given import DEFAULT, Given, Patch
 from pronghorn.settings.units import format_quantity
 
-THREADS_OF = {"sync": 1, "gevent": 64}
-"""The threads that a worker class means as long as nobody says how many."""
-
-NO_GEVENT = (
-    "there is no gevent worker yet; threads serve instead, 64 in each worker unless threads is set, and the "
-    "application must not call gevent.monkey.patch_all()"
-)
+MEANT_BY_CLASS = {"sync": ("threads", 1), GEVENT: ("worker_connections", 1000)}
+"""The setting that a worker class chooses as long as nobody else does."""
 
 LEAST_MEMORY = 16 * 1024**2
 """Bytes; no Python process with an application is smaller, so less is mostly a number without its unit."""
@@ -22,15 +21,32 @@ LEAST_LIFETIME = 1
 """Seconds."""
 
 
+def remarks(given: Given, value: object) -> Iterator[str]:
+    """One line where a name is taken that stands for something a little different."""
+    if given.name == "worker_class" and value == GEVENT and "wsgi" in str(given.value).lower():
+        yield f"{given.origin}: worker_class {given.value} is served by gevent: one worker class is both here"
+
+
 def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
-    """One line for each setting that has another effect than its name says."""
-    if values["worker_class"] == "gevent":
-        yield f"{origins['worker_class']}: worker_class: {NO_GEVENT}"
+    """One line for each setting that has no effect beside another one."""
+    if values["worker_class"] == GEVENT and origins["threads"] != DEFAULT:
+        yield f"{origins['threads']}: threads means nothing with worker_class gevent; worker_connections bounds it"
+
+
+def refusal(patch: Patch, worker_class: str) -> str | None:
+    """The line for a file that replaces Python's threads, if the worker class needs them.
+
+    What a class of the user's own needs is known when a worker is made.
+    """
+    wrong = objection(patch.package, greenlets=worker_class == GEVENT or worker_class not in WORKER_CLASSES)
+    return wrong and f"{patch.origin}: it has {patch.package} {wrong}"
 
 
 def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:
     """One line for each setting that another one, or a missing directory, leaves without its effect."""
     head = values["limit_request_head"]
+    if values["worker_class"] == GEVENT and importlib.util.find_spec("gevent") is None:
+        yield f"{origins['worker_class']}: worker_class gevent needs gevent: pip install 'pronghorn[gevent]'"
     for name in ("limit_request_line", "limit_request_field_size"):
         if values[name] > head:
             yield (

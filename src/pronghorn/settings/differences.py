@@ -28,7 +28,8 @@ DIFFERENCES = {
     "worker_class": Difference(
         default="sync",
         keep="--worker-class sync",
-        effect="Every class is the same engine: `sync` means one thread, `gthread` what `threads` says.",
+        effect="`sync` means one thread of the same engine, `gthread` what `threads` says. `gevent` needs "
+        "`pip install 'pronghorn[gevent]'`, and patches before the application is imported with `preload_app` too.",
     ),
     "threads": Difference(
         default="1",
@@ -38,7 +39,8 @@ DIFFERENCES = {
     "worker_connections": Difference(
         default="1000",
         keep="--worker-connections 1000",
-        effect="It bounds connections, not requests; an idle one costs some hundred bytes and makes room first.",
+        effect="It bounds connections, not requests; an idle one costs some hundred bytes and makes room first. It is "
+        "1000 with `gevent`.",
     ),
     "keepalive": Difference(
         default="2",

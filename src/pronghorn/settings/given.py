@@ -11,6 +11,8 @@ from pronghorn.settings.gunicorn import ABSENT
 ALIASES = {entry.option.gunicorn: name for name, entry in TABLE.items() if entry.option.gunicorn}
 """Gunicorn's names that differ from ours."""
 
+DEFAULT = "default"
+"""The origin of what no source gives."""
 
 REMEDY = "`pronghorn --print-config` lists them all"
 
@@ -33,6 +35,13 @@ class Hook(Struct, frozen=True):
     origin: str
 
 
+class Patch(Struct, frozen=True):
+    """A source that is a program has replaced Python's threads, by `package`."""
+
+    package: str
+    origin: str
+
+
 class Layer(Struct):
     """All that one source gives."""
 
@@ -40,6 +49,7 @@ class Layer(Struct):
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     hooks: list[Hook] = field(default_factory=list)
+    patch: Patch | None = None
 
 
 def setting_name(name: str) -> str | None:

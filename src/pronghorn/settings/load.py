@@ -11,14 +11,12 @@ from pronghorn.errors import SettingsError
 from pronghorn.options import Settings
 from pronghorn.options.inherited import resolve
 from pronghorn.options.table import SUBJECTS, TABLE
-from pronghorn.settings.agree import THREADS_OF, cautions, contradictions
+from pronghorn.settings.agree import MEANT_BY_CLASS, cautions, contradictions, refusal, remarks
 from pronghorn.settings.environment import read_environment, read_platform, read_port
 from pronghorn.settings.files import read_files
-from pronghorn.settings.given import REMEDY, Given, Hook, Layer, known_names, setting_name, unknown
+from pronghorn.settings.given import DEFAULT, REMEDY, Given, Hook, Layer, known_names, setting_name, unknown
 from pronghorn.settings.gunicorn import ABSENT, Fate
 from pronghorn.settings.values import convert
-
-DEFAULT = "default"
 
 
 class Loaded(Struct, frozen=True):
@@ -62,6 +60,7 @@ def load(
         try:
             values[given.name] = convert(TABLE[given.name], given.value)
             origins[given.name] = given.origin
+            warnings += remarks(given, values[given.name])
         except ValueError as error:
             problems.append(f"{given.origin}: {error}")
     _settle(values, origins, cwd)
@@ -69,6 +68,8 @@ def load(
         values["bind"] = resolve(values["bind"], environ)
     except ValueError as error:
         problems.append(f"{origins['bind']}: {error}")
+    patches = [layer.patch for layer in layers if layer.patch is not None]
+    problems += [line for patch in patches if (line := refusal(patch, values["worker_class"]))]
     problems += contradictions(values, origins, cwd)
     # A source that cannot be read may well be the one that names the application.
     if needs_app and not values["app"] and not problems:
@@ -117,9 +118,10 @@ def load_from(app: str, environ: Mapping[str, str], cwd: Path, **settings: objec
 def _settle(values: dict[str, Any], origins: dict[str, str], cwd: Path) -> None:
     """Fill in what one setting says about another."""
     worker_class = values["worker_class"]
-    if worker_class in THREADS_OF and origins["threads"] == DEFAULT:
-        values["threads"] = THREADS_OF[worker_class]
-        origins["threads"] = f"worker_class {worker_class} ({origins['worker_class']})"
+    name, meant = MEANT_BY_CLASS.get(worker_class, ("threads", None))
+    if meant is not None and origins[name] == DEFAULT:
+        values[name] = meant
+        origins[name] = f"worker_class {worker_class} ({origins['worker_class']})"
     for name, entry in TABLE.items():
         if entry.option.zero_is_most and values[name] == 0:
             most = entry.option.maximum

@@ -1,6 +1,5 @@
 """Settings from Python in the manner of `gunicorn.conf.py`: the global names of a file or a module are the settings."""
 
-import _thread
 import ast
 import importlib
 import importlib.util
@@ -9,8 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from pronghorn.options.patched import patcher
 from pronghorn.options.table import TABLE
-from pronghorn.settings.given import Given, Hook, Layer, known_names, setting_name, unknown
+from pronghorn.settings.given import Given, Hook, Layer, Patch, known_names, setting_name, unknown
 from pronghorn.settings.gunicorn import COMMAND, HOOKS
 
 RENAME = "put _ in front if the name is the file's own"
@@ -19,8 +19,6 @@ NEEDS_GUNICORN = (
     "; the file imports Gunicorn: install gunicorn beside (it is then imported and never run), or guard the import "
     "with `except ImportError`"
 )
-
-REPLACES_THREADS = "replace Python's threads (monkey patching), and the workers run on those; take the patching out"
 
 CONFIG = "__config__"
 """The name of the module that a file runs as, the same as with Gunicorn."""
@@ -50,6 +48,7 @@ def read_module(name: str, shown: str) -> Layer:
 
 def _read(path: Path, shown: str, names_of: Callable[[bytes], Mapping[str, object]]) -> Layer:
     layer = Layer()
+    before = patcher()
     try:
         source = path.read_bytes()
         names = names_of(source)
@@ -63,10 +62,9 @@ def _read(path: Path, shown: str, names_of: Callable[[bytes], Mapping[str, objec
     except (Exception, SystemExit) as error:  # noqa: BLE001
         layer.problems.append(f"{shown}{_place(error, path)}: {_reason(error)}")
         return layer
-    patcher = _thread.start_new_thread.__module__.partition(".")[0]
-    if patcher != _thread.__name__:
-        layer.problems.append(f"{shown}: it has {patcher} {REPLACES_THREADS}")
-        return layer
+    after = patcher()
+    if after is not None and after != before:
+        layer.patch = Patch(after, shown)
     tree = ast.parse(source)
     lines, read = assignment_lines(tree), names_read(tree)
     for name, value in names.items():

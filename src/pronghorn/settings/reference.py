@@ -110,7 +110,8 @@ def _schema_type(entry: Entry) -> dict[str, Any]:
     if entry.kind is Kind.LIST:
         return {"type": ["string", "array"], "items": {"type": "string"}}
     if option.choices:
-        return {"enum": list(option.choices)}
+        # With a check, other texts may pass it.
+        return {"type": "string", "examples": list(option.choices)} if option.check else {"enum": list(option.choices)}
     bounds = {"minimum": 0 if option.zero_is_most else option.minimum, "maximum": option.maximum}
     about: dict[str, Any] = {name: _plain(bound) for name, bound in bounds.items() if bound is not None}
     if option.unit is None:

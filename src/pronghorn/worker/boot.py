@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import random
+import selectors
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pronghorn.apps.load import enter_surroundings, load
+from pronghorn.apps.load import check_threads, enter_surroundings, load
 from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.loop import Engine
@@ -21,7 +22,7 @@ from pronghorn.errors import AppLoadError, StartError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import FleetOptions, Settings
-from pronghorn.worker import privileges, report
+from pronghorn.worker import classes, privileges, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.recycling import Allowance
@@ -73,8 +74,8 @@ def run(birth: Birth) -> int:
         _give_up_privileges(birth)
         log.setup(birth.settings.logs)
         log.dump_stacks_here()
-        app = birth.app or _load(birth)
-        engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access)
+        app, greenlets = _load(birth)
+        engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access, greenlets=greenlets)
         if pending:
             # USR1 came meanwhile: the first request already belongs into the new files.
             pending.clear()
@@ -96,6 +97,7 @@ def run(birth: Birth) -> int:
             report_to=birth.report_to,
             graceful_timeout=birth.settings.fleet.graceful_timeout,
             allowance=Allowance.of(birth.settings.fleet, time.monotonic()),
+            selector=_selector(greenlets=greenlets),
         ),
         pending,
     )
@@ -124,6 +126,16 @@ def _start(engine: Engine, fleet: FleetOptions, born: float) -> None:
     wait_until_ready(engine, fleet.ready_path, born + max(fleet.boot_timeout - 1, fleet.boot_timeout / 2))
 
 
+def _selector(*, greenlets: bool) -> selectors.BaseSelector:
+    """What the main thread waits with; greenlets run in it meanwhile."""
+    if not greenlets:
+        return selectors.DefaultSelector()
+    from pronghorn.worker.greenlets import Selector  # noqa: PLC0415 - only where it is asked for
+
+    waiting: selectors.BaseSelector = Selector()
+    return waiting
+
+
 def _shorten_switches() -> None:
     """Has the interpreter pass its lock on sooner, unless the application has chosen an interval.
 
@@ -134,9 +146,17 @@ def _shorten_switches() -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-def _load(birth: Birth) -> Callable[..., Any]:
-    enter_surroundings(birth.settings.app)
-    return load(birth.settings.app.app)
+def _load(birth: Birth) -> tuple[Callable[..., Any], bool]:
+    """The application, and whether its requests run in greenlets."""
+    spec = birth.settings.app.app
+    if birth.app is None:
+        enter_surroundings(birth.settings.app)
+    greenlets = classes.prepare(birth.settings.fleet.worker_class).greenlets
+    if birth.app is None:
+        return load(spec, greenlets=greenlets), greenlets
+    # It was imported for the worker class that the arbiter was started with; a reload may have chosen another.
+    check_threads(spec, greenlets=greenlets)
+    return birth.app, greenlets
 
 
 def _leave_the_arbiter(birth: Birth) -> set[int]:

@@ -14,14 +14,21 @@ from pronghorn.observe.access import AccessLog
 from pronghorn.options import EngineOptions, Settings
 
 
-def build_engine(
-    app: Callable[..., Any], listeners: Sequence[socket], settings: Settings, row: Slot, access: AccessLog | None
+def build_engine(  # noqa: PLR0913 - what a worker is made of
+    app: Callable[..., Any],
+    listeners: Sequence[socket],
+    settings: Settings,
+    row: Slot,
+    access: AccessLog | None,
+    *,
+    greenlets: bool = False,
 ) -> Engine:
     """The engine that serves the WSGI callable `app` on `listeners`, not yet started.
 
     Arguments:
         row: the worker's row of the scoreboard.
         access: the access log, or None.
+        greenlets: run requests in greenlets instead of in threads.
     """
     options = settings.engine
     handler = WSGI(
@@ -31,10 +38,12 @@ def build_engine(
         errors=cast("TextIO", log.error_stream()),  # has all that PEP 3333 asks of wsgi.errors
         # Also with `workers = 1`: a replacement boots and serves beside the worker it replaces, and TTIN adds others.
         multiprocess=True,
+        multithread=greenlets or options.threads > 1,
         trusted=settings.trust.forwarded_allow_ips,
         id_header=settings.logs.request_id_header,
     )
-    return Engine(
+    make = engine_class(greenlets=greenlets)
+    return make(
         handler,
         listeners,
         options,
@@ -50,6 +59,15 @@ def recorder_of(*recorders: Recorder | None) -> Recorder | None:
     """Those that there are, as one."""
     found = [recorder for recorder in recorders if recorder is not None]
     return Recorders(found) if len(found) > 1 else found[0] if found else None
+
+
+def engine_class(*, greenlets: bool) -> type[Engine]:
+    """What runs requests in greenlets, or in threads."""
+    if not greenlets:
+        return Engine
+    from pronghorn.engine.greenlets import GreenletEngine  # noqa: PLC0415 - gevent is not always installed
+
+    return GreenletEngine
 
 
 def recycle_after(options: EngineOptions) -> int:

@@ -57,6 +57,7 @@ class Serving:
     report_to: int
     graceful_timeout: float
     allowance: Allowance
+    selector: selectors.BaseSelector
 
 
 class Mode(Enum):
@@ -91,7 +92,7 @@ def serve(serving: Serving, pending: set[int]) -> int:
         pending: signals that arrived and were not acted on; more may join them until the handlers here take over.
     """
     watch = Watch(pending)
-    with selectors.DefaultSelector() as selector, _signals_into(watch) as wakeup:
+    with serving.selector as selector, _signals_into(watch) as wakeup:
         selector.register(wakeup, selectors.EVENT_READ, lambda: _empty(wakeup))
         selector.register(serving.leash, selectors.EVENT_READ, lambda: _on_leash(serving, watch, selector))
         selector.register(serving.engine.fileno(), selectors.EVENT_READ, serving.engine.acknowledge)

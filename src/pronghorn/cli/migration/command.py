@@ -7,9 +7,10 @@ from msgspec import Struct, field
 
 from pronghorn.cli.migration.words import Kind, edited, quoted, split
 from pronghorn.cli.parameters import spell_out
+from pronghorn.options.fleet import WORKER_CLASSES
 from pronghorn.options.table import TABLE
 from pronghorn.options.table import Kind as ValueKind
-from pronghorn.settings.agree import NO_GEVENT, THREADS_OF
+from pronghorn.settings.agree import MEANT_BY_CLASS
 from pronghorn.settings.differences import DIFFERENCES
 from pronghorn.settings.gunicorn import ABSENT, TAKE_OUT, Absent, Fate, Takes
 from pronghorn.settings.values import convert
@@ -22,6 +23,7 @@ NOT_STARTING = {"install", "which", "pkill", "killall", "pgrep", "echo", "man"}
 """Words before which `gunicorn` is not what is run."""
 
 OURS = "pronghorn"
+OWN_CLASS = "a class that is written for Gunicorn has to be changed, docs/worker-classes.md"
 UNKNOWN = "what its value is cannot be told from here"
 
 
@@ -160,8 +162,8 @@ def judge(name: str, flag: str, value: object) -> tuple[list[Note], bool]:
             kept = convert(TABLE[name], value)
         except ValueError as error:
             return [Note(f"{flag}: {error}", grave=True)], True
-        if name == "worker_class" and kept == "gevent":
-            notes.append(Note(f"{flag} {value}: {NO_GEVENT}"))
+        if name == "worker_class" and kept not in WORKER_CLASSES:
+            notes.append(Note(f"{flag} {value}: {OWN_CLASS}", grave=True))
     gunicorn = TABLE[name].option.gunicorn if name in TABLE else name
     if gunicorn in DIFFERENCES and DIFFERENCES[gunicorn].effect:
         notes.append(Note(f"{flag}: {DIFFERENCES[gunicorn].effect}"))
@@ -184,7 +186,7 @@ def notes_on_defaults(given: Mapping[str, object]) -> list[Note]:
     said = str(given.get("worker_class")).lower()
     worker_class = TABLE["worker_class"].option.aliases.get(said, said)
     for name, difference in DIFFERENCES.items():
-        settled = name == "threads" and worker_class in THREADS_OF
+        settled = name == "threads" and worker_class in MEANT_BY_CLASS
         if difference.unset and name not in given and not settled:
             unless = f", unless {given['config']} sets it" if given.get("config") else ""
             notes.append(
