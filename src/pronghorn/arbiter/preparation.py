@@ -20,13 +20,14 @@ from typing import NoReturn
 
 import msgspec
 
-from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.generation import NO_HOOKS, Generation
 from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.errors import StartError
 from pronghorn.options import Settings
 from pronghorn.worker.boot import ARBITER_SIGNALS
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.hooks import Hooks
 
 LONGEST_ANSWER = 1 << 20
 """Bytes; more than the kernel passes in one message."""
@@ -50,10 +51,11 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, tag=True):
-    """All is open."""
+    """All is open. `hooked`: there are hooks, which do not travel."""
 
     settings: Settings
     listeners: tuple[Opened, ...]
+    hooked: bool
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -66,17 +68,30 @@ _decoder: msgspec.msgpack.Decoder[Prepared | Refused] = msgspec.msgpack.Decoder(
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """Where settings and hooks come from, to be read anew. Both raise StartError if they cannot be used.
+
+    Arguments:
+        settings: the settings, and whether there are hooks. Only for the child: it may wait for ever.
+        hooks: the hooks alone, for the arbiter itself, once the child has shown that the sources can be read.
+    """
+
+    settings: Callable[[], tuple[Settings, bool]]
+    hooks: Callable[[], Hooks]
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What the child works with.
 
     Arguments:
-        read_settings: reads the settings anew; StartError if they cannot be used.
+        sources: where the settings come from.
         folder: where the command was started; a preloaded application may have gone elsewhere.
         held: listeners that the arbiter holds open.
         foreign: descriptors of the arbiter that the child must not keep.
     """
 
-    read_settings: Callable[[], Settings]
+    sources: Sources
     folder: Path
     held: Sequence[Listener]
     foreign: Sequence[int]
@@ -90,6 +105,8 @@ class Preparation:
         self.number = number
         self.answered = False
         self._held = task.held
+        self._read_hooks = task.sources.hooks
+        self._folder = task.folder
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         # As around the fork of a worker: the arbiter's handlers must not run in the child.
@@ -123,7 +140,8 @@ class Preparation:
         if isinstance(answer, Refused):
             raise StartError(answer.why)
         try:
-            generation = Generation.with_listeners(answer.settings, listeners)
+            hooks = self._hooks() if answer.hooked else NO_HOOKS
+            generation = Generation.with_listeners(answer.settings, listeners, hooks)
             try:
                 generation.give()
             except StartError:
@@ -134,6 +152,14 @@ class Preparation:
             self._give_back(listeners)
             raise
         return generation
+
+    def _hooks(self) -> Hooks:
+        """The hooks, read in this process; they are functions, and no data."""
+        with contextlib.chdir(self._folder):
+            try:
+                return self._read_hooks()
+            except StartError as error:
+                raise StartError("; ".join(str(error).splitlines())) from error
 
     def close(self) -> None:
         """Closes the arbiter's end, with what may have been sent meanwhile and is not wanted any more."""
@@ -203,7 +229,8 @@ def _leave_the_arbiter(task: Task, arbiter: int) -> None:
 def _prepare(task: Task) -> tuple[Prepared | Refused, list[socket.socket]]:
     try:
         os.chdir(task.folder)
-        generation = Generation.prepare(task.read_settings(), task.held)
+        settings, hooked = task.sources.settings()
+        generation = Generation.prepare(settings, task.held)
     except StartError as error:
         return Refused("; ".join(str(error).splitlines())), []
     except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it
@@ -212,7 +239,7 @@ def _prepare(task: Task) -> tuple[Prepared | Refused, list[socket.socket]]:
     places = {listener.socket: place for place, listener in enumerate(task.held)}
     opened = [Opened(one.text, places.get(one.socket), one.path, one.inode) for one in generation.listeners]
     fresh = [listener.socket for listener in generation.listeners if listener.socket not in places]
-    return Prepared(generation.settings, tuple(opened)), fresh
+    return Prepared(generation.settings, tuple(opened), hooked), fresh
 
 
 def _send(pipe: socket.socket, answer: Prepared | Refused, fresh: list[socket.socket]) -> None:

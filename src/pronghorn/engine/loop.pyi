@@ -3,6 +3,7 @@ from collections.abc import Iterable
 from socket import socket
 from typing import final
 
+from pronghorn.apps.hooked import Hooked
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.recorder import Recorder
 from pronghorn.engine.scoreboard import Slot
@@ -16,7 +17,7 @@ class Engine:
     recycling_reason: str | None
     def __init__(
         self,
-        handler: WSGI,
+        handler: WSGI | Hooked,
         listeners: Iterable[socket],
         options: EngineOptions,
         *,

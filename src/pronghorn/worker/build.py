@@ -2,28 +2,38 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from socket import socket
 from typing import Any, TextIO, cast
 
+from pronghorn.apps.hooked import Hooked
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import EngineOptions, Settings
+from pronghorn.worker.hooks import Life
 
 
-def build_engine(
-    app: Callable[..., Any], listeners: Sequence[socket], settings: Settings, row: Slot, access: AccessLog | None
+def build_engine(  # noqa: PLR0913 - what a worker is made of
+    app: Callable[..., Any],
+    listeners: Sequence[socket],
+    settings: Settings,
+    row: Slot,
+    access: AccessLog | None,
+    *,
+    life: Life,
 ) -> Engine:
     """The engine that serves the WSGI callable `app` on `listeners`, not yet started.
 
     Arguments:
         row: the worker's row of the scoreboard.
         access: the access log, or None.
+        life: the hooks; `worker.nr` is told where to look.
     """
     options = settings.engine
-    handler = WSGI(
+    wsgi = WSGI(
         app,
         options,
         listeners,
@@ -32,7 +42,8 @@ def build_engine(
         multiprocess=True,
         trusted=settings.trust.forwarded_allow_ips,
     )
-    return Engine(
+    handler = _with_hooks(wsgi, life)
+    engine = Engine(
         handler,
         listeners,
         options,
@@ -41,6 +52,14 @@ def build_engine(
         recycle_after=recycle_after(options),
         ready_path=settings.fleet.ready_path,
     )
+    life.worker.count = partial(getattr, handler if isinstance(handler, Hooked) else engine, "requests_answered")
+    return engine
+
+
+def _with_hooks(wsgi: WSGI, life: Life) -> WSGI | Hooked:
+    """The handler with `pre_request` and `post_request` around it, if there is one of them."""
+    before, after = life.hooks.function("pre_request"), life.hooks.function("post_request")
+    return wsgi if before is None and after is None else Hooked(wsgi, life.worker, before, after)
 
 
 def recycle_after(options: EngineOptions) -> int:
