@@ -93,6 +93,10 @@ class ArbiterHooks:
         """Calls a hook of the serving generation. HookError if it raises."""
         self._hooks.call(name, self.server, *arguments)
 
+    def before_exec(self) -> None:
+        """This process becomes the next arbiter. HookError if `pre_exec` raises."""
+        self.call("pre_exec")
+
     def reload(self, generation: Generation) -> None:
         """A new generation is prepared. HookError if its `on_reload` raises."""
         self._call_for(generation, "on_reload")

@@ -107,12 +107,12 @@ def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> i
         selector = cleanup.enter_context(selectors.EpollSelector())
         pidfile = _pidfile_of(settings, predecessor)
         # It tells the old arbiter of an upgrade whatever goes wrong from here on.
-        lineage = cleanup.enter_context(Lineage(surroundings, pidfile, selector))
+        called = ArbiterHooks(settings, hooks)
+        lineage = cleanup.enter_context(Lineage(surroundings, pidfile, selector, called.before_exec))
         with masked(settings.identity.umask):
             observe_log.setup(settings.logs)
             if pidfile is not None:
                 pidfile.write()
-        called = ArbiterHooks(settings, hooks)
         with signals.interrupting("the hooks of the start ran"):
             called.begin()
         first = _prepare(settings, predecessor, hooks)
