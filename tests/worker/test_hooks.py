@@ -129,7 +129,7 @@ def test_hooks_that_raise(place):
                 client.send(request)
                 assert client.read_response().status == 201
         server.said("post_request raised after GET /", 2)
-        server.said(f'line {LINES["post_request"] + 1}, in post_request', 2)
+        server.said(f"line {LINES['post_request'] + 1}, in post_request", 2)
 
 
 @pytest.mark.parametrize("name", ["pre_request", "post_request"])
