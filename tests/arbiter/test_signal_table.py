@@ -23,9 +23,8 @@ def test_the_page_has_every_signal_of_gunicorns_tables_and_no_other():
     first, second = text.index("## To the arbiter"), text.index("## To a worker")
 
     def named(part):
-        return {
-            f"SIG{name}" for row in re.findall(r"^\| (`.*?) \|", part, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
-        }
+        rows = re.findall(r"^\| (`.*?) \|", part, re.MULTILINE)
+        return {f"SIG{name}" for row in rows for name in re.findall(r"`(\w+)`", row)}
 
     assert named(text[first:second]) == {number.name for number in TO_THE_ARBITER}
     assert named(text[second : text.index("## When a worker ends")]) == {number.name for number in TO_WORKERS}
