@@ -151,13 +151,17 @@ BROKEN = {
         "def when_ready(server): ...\nif 'conf' not in open('/proc/self/comm').read(): raise TypeError('not here')\n",
         "gunicorn.conf.py:2: TypeError: not here",
     ),
+    "late": (
+        "def when_ready(server): ...\nimport time\nif 'conf' not in open('/proc/self/comm').read(): time.sleep(600)\n",
+        "gunicorn.conf.py:3: it takes longer than boot_timeout when the arbiter reads it for its hooks",
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_reload_with_broken_hooks_changes_nothing(start, place, told, kind):
     text, words = BROKEN[kind]
-    server = start("--workers", "1", "app:app").ready(1)
+    server = start("--workers", "1", "--boot-timeout", "3s" if kind == "late" else "60s", "app:app").ready(1)
     before = server.workers()
     (place / CONF).write_text(text)
     server.signal(signal.SIGHUP)

@@ -91,6 +91,15 @@ def test_a_hook_after_a_request_may_take_fewer_arguments(tmp_path, count):
     assert hook.function(1, 2, 3, 4) == [1, 2, 3, 4][:count]
 
 
+def test_a_hook_in_toml_is_told_where_it_belongs(tmp_path):
+    (tmp_path / "pronghorn.toml").write_text('post_fork = "shop.hooks.post_fork"\n')
+    with pytest.raises(SettingsError) as caught:
+        load([APP], {}, tmp_path)
+    assert caught.value.problems == (
+        "pronghorn.toml:1: post_fork is a hook, and hooks are functions: give it in a Python file",
+    )
+
+
 def test_none_is_no_hook(tmp_path):
     assert hooks(tmp_path, "when_ready = None\nif False:\n    def pre_fork(): ...\n") == {}
 

@@ -323,7 +323,8 @@ class Performer:
     def _load_settings(self, number: int) -> list[Event]:
         self._stop_loading(Order.KILL)
         foreign = (*self._means.foreign, *self._means.lineage.descriptors, self._leash_held)
-        task = Task(self._means.sources, self._means.folder, self._listeners, foreign)
+        limit = self._generations[max(self._generations)].settings.fleet.boot_timeout
+        task = Task(self._means.sources, self._means.folder, self._listeners, foreign, limit)
         try:
             self._preparing = Preparation(number, task)
         except OSError as error:

@@ -13,9 +13,10 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import msgspec
@@ -89,12 +90,14 @@ class Task:
         folder: where the command was started; a preloaded application may have gone elsewhere.
         held: listeners that the arbiter holds open.
         foreign: descriptors of the arbiter that the child must not keep.
+        limit: seconds that the arbiter itself may read hooks.
     """
 
     sources: Sources
     folder: Path
     held: Sequence[Listener]
     foreign: Sequence[int]
+    limit: float
 
 
 class Preparation:
@@ -105,8 +108,7 @@ class Preparation:
         self.number = number
         self.answered = False
         self._held = task.held
-        self._read_hooks = task.sources.hooks
-        self._folder = task.folder
+        self._task = task
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         # As around the fork of a worker: the arbiter's handlers must not run in the child.
@@ -155,9 +157,9 @@ class Preparation:
 
     def _hooks(self) -> Hooks:
         """The hooks, read in this process; they are functions, and no data."""
-        with contextlib.chdir(self._folder):
+        with contextlib.chdir(self._task.folder), _at_most(self._task.limit):
             try:
-                return self._read_hooks()
+                return self._task.sources.hooks()
             except StartError as error:
                 raise StartError("; ".join(str(error).splitlines())) from error
 
@@ -187,6 +189,22 @@ class Preparation:
 
     def _give_back(self, listeners: Iterable[Listener]) -> None:
         close_listeners(listener for listener in listeners if listener not in self._held)
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """After so long TimeoutError is raised in the block: what the child could read in time may still wait here."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError("it takes longer than boot_timeout when the arbiter reads it for its hooks")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _live(task: Task, arbiter: int, pipe: socket.socket) -> NoReturn:

@@ -6,7 +6,6 @@ from functools import partial
 from socket import socket
 from typing import Any, TextIO, cast
 
-from pronghorn.apps.hooked import Hooked
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
@@ -52,14 +51,18 @@ def build_engine(  # noqa: PLR0913 - what a worker is made of
         recycle_after=recycle_after(options),
         ready_path=settings.fleet.ready_path,
     )
-    life.worker.count = partial(getattr, handler if isinstance(handler, Hooked) else engine, "requests_answered")
+    life.worker.count = partial(getattr, engine if handler is wsgi else handler, "requests_answered")
     return engine
 
 
-def _with_hooks(wsgi: WSGI, life: Life) -> WSGI | Hooked:
+def _with_hooks(wsgi: WSGI, life: Life) -> Any:
     """The handler with `pre_request` and `post_request` around it, if there is one of them."""
     before, after = life.hooks.function("pre_request"), life.hooks.function("post_request")
-    return wsgi if before is None and after is None else Hooked(wsgi, life.worker, before, after)
+    if before is None and after is None:
+        return wsgi
+    from pronghorn.apps.hooked import Hooked  # noqa: PLC0415 - only where it is asked for
+
+    return Hooked(wsgi, life.worker, before, after)
 
 
 def recycle_after(options: EngineOptions) -> int:
