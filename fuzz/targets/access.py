@@ -61,7 +61,7 @@ def record(parts: list[str], sent: int, began: float, took: int) -> bytes:
         "HTTP_AUTHORIZATION": authorization,
         "x.y": own,
     }
-    access_log.record("192.0.2.7", environ, "200 OK", [("X-Kind", kind)], sent, began, took)
+    access_log.put("192.0.2.7", environ, "200 OK", [("X-Kind", kind)], sent, began, took)
     access_log.flush()
     line = FILE.read()
     FILE.seek(0)

@@ -5,7 +5,8 @@
     │   ├── ListenError       an address cannot be bound or listened on            exit status 1
     │   ├── NotReadyError     the application does not answer `ready_path` well    exit status 1
     │   ├── SettingsError     settings are unknown, malformed or contradictory     exit status 2
-    │   └── AppLoadError      the application cannot be found, imported or called  exit status 3
+    │   ├── AppLoadError      the application cannot be found, imported or called  exit status 3
+    │   └── HookError         a hook of the configuration has raised               exit status 3
     ├── PeerError             a peer broke the protocol; carries the response it gets
     └── RequestTimeout        raised inside an application call that is past its deadline
 
@@ -17,6 +18,7 @@ from typing import ClassVar
 
 __all__ = [
     "AppLoadError",
+    "HookError",
     "ListenError",
     "NotReadyError",
     "PeerError",
@@ -34,11 +36,12 @@ class PronghornError(Exception):
 class StartError(PronghornError):
     """The server cannot start, and the reason is one the user can remove.
 
-    Its message is shown to the user as it is, without a traceback: it names the thing, where it came from, and the
-    remedy.
+    Its message is shown to the user as it is: it names the thing, where it came from, and the remedy. `trace` is a
+    traceback as text, where code of the user's raised; else empty.
     """
 
     exit_status: ClassVar[int] = 1
+    trace: str = ""
 
 
 class ListenError(StartError):
@@ -88,6 +91,16 @@ class AppLoadError(StartError):
     exit_status = 3
 
     def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+class HookError(StartError):
+    """A hook of the configuration has raised; `trace` is its traceback."""
+
+    exit_status = 3
+
+    def __init__(self, message: str, trace: str) -> None:
         super().__init__(message)
         self.trace = trace
 

@@ -48,19 +48,20 @@ def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]
 
 
 @contextmanager
-def serve_engine(
+def serve_engine(  # noqa: PLR0913 - what the engine itself takes
     app: Any,
     listeners: list[socket.socket],
     *,
     access: Any = None,
     slot: Slot | None = None,
     ready_path: str | None = None,
+    id_header: str | None = None,
     **options: Any,
 ) -> Iterator[Engine]:
     """Serve `app` on sockets of the caller's; gives the engine, whose counters a test may look at.
 
-    The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one.
-    Otherwise as `serve`.
+    The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one. With
+    `id_header` every request has an id, as with the setting `request_id`. Otherwise as `serve`.
     """
     greenlets = options.pop("worker_class", DEFAULT_WORKER_CLASS) == GEVENT
     settings = msgspec.structs.replace(EngineOptions(), **options)
@@ -70,8 +71,8 @@ def serve_engine(
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     handler = WSGI(app, settings, listeners, errors=sys.stderr, multithread=greenlets or settings.threads > 1)
     log = logging.getLogger("pronghorn.error")
-    make = engine_class(greenlets=greenlets)
-    engine = make(handler, listeners, settings, access=access, slot=slot, log=log, ready_path=ready_path)
+    told = {"access": access, "slot": slot, "log": log, "ready_path": ready_path, "id_header": id_header}
+    engine = engine_class(greenlets=greenlets)(handler, listeners, settings, **told)
     thread = threading.Thread(target=_run_hub, args=(engine,), name="pronghorn-hub", daemon=True)
     if greenlets:
         thread.start()

@@ -138,11 +138,12 @@ def test_gunicorns_arguments_that_cannot_be_read(tmp_path, text):
 
 
 def test_a_gunicorn_configuration_file(tmp_path):
-    (tmp_path / "conf.py").write_text("workers = 2\ndef when_ready(server):\n    pass\n")
+    (tmp_path / "conf.py").write_text("workers = 2\ndef ssl_context(config, default):\n    pass\n")
     result = run(tmp_path, "--print-config", "-c", "conf.py", "app:app")
     assert result.returncode == 0
     assert "workers = 2" in result.stdout
-    assert result.stderr == "pronghorn: warning: conf.py:2: when_ready: this version does not run hooks\n"
+    why = "it makes the TLS context, and this version has no TLS"
+    assert result.stderr == f"pronghorn: warning: conf.py:2: ssl_context is never called: {why}\n"
 
 
 def test_importing_the_package_is_cheap(tmp_path):

@@ -57,7 +57,7 @@ def test_words_that_do_not_end(line):
         ("gunicorn --worker-tmp-dir=/dev/shm app:app", "pronghorn app:app"),
         ("gunicorn --worker-tmp /dev/shm app:app", "pronghorn app:app"),
         ("gunicorn \\\n  --reload \\\n  app:app \\\n  -w 2", "pronghorn \\\n  app:app \\\n  -w 2"),
-        ('gunicorn app:app --statsd-host "$STATSD" >x 2>&1', "pronghorn app:app >x 2>&1"),
+        ('gunicorn app:app --asgi-loop "$LOOP" >x 2>&1', "pronghorn app:app >x 2>&1"),
         ("gunicorn --no-sendfile -R --protocol http app:app", "pronghorn -R --protocol http app:app"),
         ("bash -c 'source env && exec gunicorn --reload app:app'", "bash -c 'source env && exec pronghorn app:app'"),
         ('sh -lc "gunicorn -b :$PORT \\"app:create()\\""', 'sh -lc "pronghorn -b :$PORT \\"app:create()\\""'),
@@ -132,7 +132,7 @@ Description=gunicorn daemon
 
 [Service]
 User=www-data
-Environment=GUNICORN_CMD_ARGS="--statsd-host=localhost:8125"
+Environment=GUNICORN_CMD_ARGS="--http-protocols=h2"
 RuntimeDirectory=gunicorn
 ExecStartPre=/bin/mkdir -p /run/x
 ExecStart=/srv/venv/bin/gunicorn \\
@@ -151,7 +151,7 @@ def test_a_systemd_unit():
     )
     told = {(remark.line, remark.note.text.partition(":")[0]) for remark in result.remarks}
     assert (10, "--worker-tmp-dir") in told
-    assert (7, "GUNICORN_CMD_ARGS is read as before; --statsd-host") in told
+    assert (7, "GUNICORN_CMD_ARGS is read as before; --http-protocols") in told
     assert (8, "it speaks of Gunicorn too, see whether that must change") in told
     assert not {2, 3} & {line for line, _ in told}
 
@@ -199,12 +199,12 @@ workers = cores * 2 + 1
 worker_class = "sync"
 worker_tmp_dir = "/dev/shm"
 reload = False
-statsd_host = (
-    "localhost:8125"
+http_protocols = (
+    "h2"
 )
 if cores > 1:
-    capture_output = True
-logger_class = glogging.Logger
+    spew = True
+root_path = glogging.PATH
 treads = 2
 
 
@@ -218,15 +218,16 @@ def test_a_configuration_file_is_read_and_not_run(tmp_path):
     result = migrate("conf/gunicorn.conf.py", text)
     out = [
         'worker_tmp_dir = "/dev/shm"\n',
-        'statsd_host = (\n    "localhost:8125"\n)\n',
-        "logger_class = glogging.Logger\n",
+        'http_protocols = (\n    "h2"\n)\n',
+        "root_path = glogging.PATH\n",
     ]
     for statement in out:
         text = text.replace(statement, "")
     assert result.text == text
     told = {(remark.line, remark.note.text.partition(":")[0]) for remark in result.remarks}
-    absent = {(8, "worker_tmp_dir"), (10, "statsd_host"), (14, "capture_output"), (15, "logger_class")}
-    assert absent | {(19, "post_fork"), (0, "keepalive is not set")} <= told
+    absent = {(8, "worker_tmp_dir"), (10, "http_protocols"), (14, "spew"), (15, "root_path")}
+    assert absent | {(0, "keepalive is not set")} <= told
+    assert not any(line == 19 for line, _ in told)
     assert (2, "it imports Gunicorn, which must stay installed for it") in told
     assert (16, "treads is not a setting; did you mean threads?") in told
     assert not {(9, "reload"), (0, "threads is not set")} & told

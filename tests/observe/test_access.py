@@ -98,7 +98,7 @@ def line(tmp_path):
         target = tmp_path / "access.log"
         target.unlink(missing_ok=True)
         log = AccessLog(fmt, str(target))
-        log.record(remote, environ, status, None if headers is None else list(headers), sent, began, duration)
+        log.put(remote, environ, status, None if headers is None else list(headers), sent, began, duration)
         log.flush()
         text = target.read_text(encoding="ascii")
         assert text.endswith("\n")
@@ -135,7 +135,7 @@ def test_each_record_has_its_own_second(tmp_path):
     target = tmp_path / "access.log"
     log = AccessLog("%(t)s", str(target))
     for began in (BEGAN, BEGAN + 0.1, BEGAN + 1, BEGAN - 1):
-        log.record("h", BASE, "200 OK", [], 0, began, 0)
+        log.put("h", BASE, "200 OK", [], 0, began, 0)
     log.flush()
     assert [line[19:21] for line in target.read_text().splitlines()] == ["02", "02", "03", "01"]
 
@@ -183,7 +183,7 @@ def test_records_are_written_when_many_have_come_together(tmp_path):
     target = tmp_path / "access.log"
     log = AccessLog("%(U)s", str(target))
     for _ in range(40):
-        log.record("h", {"PATH_INFO": "x" * 999}, "200 OK", [], 0, BEGAN, 0)
+        log.put("h", {"PATH_INFO": "x" * 999}, "200 OK", [], 0, BEGAN, 0)
     assert len(target.read_text().splitlines()) == 33
     log.flush()
     assert len(target.read_text().splitlines()) == 40
@@ -196,10 +196,10 @@ def test_an_object_in_the_environ_that_records_itself(tmp_path):
 
     class Recording:
         def __str__(self):
-            log.record("h", {"it": "inner"}, "200 OK", [], 0, BEGAN, 0)
+            log.put("h", {"it": "inner"}, "200 OK", [], 0, BEGAN, 0)
             return "outer"
 
-    log.record("h", {"it": Recording()}, "200 OK", [], 0, BEGAN, 0)
+    log.put("h", {"it": Recording()}, "200 OK", [], 0, BEGAN, 0)
     log.flush()
     assert target.read_text() == "<inner>\n<outer>\n"
 
@@ -207,10 +207,10 @@ def test_an_object_in_the_environ_that_records_itself(tmp_path):
 def test_reopen_after_rotation(tmp_path):
     target = tmp_path / "access.log"
     log = AccessLog("%(s)s", str(target))
-    log.record("h", BASE, "200 OK", [], 0, BEGAN, 0)
+    log.put("h", BASE, "200 OK", [], 0, BEGAN, 0)
     target.rename(tmp_path / "access.log.1")
     log.reopen()
-    log.record("h", BASE, "404 Not Found", [], 0, BEGAN, 0)
+    log.put("h", BASE, "404 Not Found", [], 0, BEGAN, 0)
     log.flush()
     assert (tmp_path / "access.log.1").read_text() == "200\n"
     assert target.read_text() == "404\n"
@@ -223,14 +223,14 @@ def test_losses_are_told_in_the_error_log(tmp_path, caplog):
     log = AccessLog("%(U)s", str(fifo))
     environ = {"PATH_INFO": "x" * 4000}
     for _ in range(30):  # 120 kB into a pipe of 64 KiB
-        log.record("h", environ, "200 OK", [], 0, BEGAN, 0)
+        log.put("h", environ, "200 OK", [], 0, BEGAN, 0)
         log.flush()
     lost = log.sink.lost
     assert lost > 0
     taken = os.read(reader, 1 << 20)
     with caplog.at_level(logging.WARNING, "pronghorn.error"):
         logging.getLogger("pronghorn.error").propagate = True
-        log.record("h", environ, "200 OK", [], 0, BEGAN, 0)
+        log.put("h", environ, "200 OK", [], 0, BEGAN, 0)
         log.flush()
     assert f"{lost} access log lines were lost" in caplog.text
     taken += os.read(reader, 1 << 20)

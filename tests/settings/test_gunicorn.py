@@ -13,7 +13,8 @@ from pronghorn.errors import SettingsError
 from pronghorn.options.table import TABLE
 from pronghorn.settings import Given, load
 from pronghorn.settings.differences import DIFFERENCES
-from pronghorn.settings.gunicorn import ABSENT, COMMAND, HOOKS, Fate, Takes
+from pronghorn.settings.gunicorn import ABSENT, COMMAND, Fate, Takes
+from pronghorn.settings.hooks import HOOKS
 
 HONOURED = {entry.option.gunicorn: entry for entry in TABLE.values() if entry.option.gunicorn}
 APP = Given("app", "app:app", "argument APP")

@@ -4,6 +4,7 @@ A setting of the table without an observer below fails. An observer shows what w
 """
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -462,6 +463,30 @@ def accesslog(start, place):
     assert server.get("/x")[0] == 200
     assert server.stop() == 0
     assert (place / "access.log").read_text() == "GET|/x|200\n"
+
+
+@observes("log_format")
+def log_format(start, place):
+    server = start(log_format="json", accesslog="access.log")
+    assert server.get("/x")[0] == 200
+    assert server.stop() == 0
+    assert json.loads((place / "access.log").read_text())["path"] == "/x"
+    assert json.loads(server.lines[0])["level"] == "INFO"
+
+
+@observes("request_id", "request_id_header")
+def request_id(start, place):
+    with Client(start(request_id=True, request_id_header="X-Trace").url) as client:
+        assert client.get("/", "X-Trace: given").headers["x-trace"] == "given"
+
+
+@observes("statsd_host", "statsd_prefix", "dogstatsd_tags")
+def statsd(start, place):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(f"{place}/statsd")
+        listener.settimeout(20)
+        start(statsd_host=f"unix://{place}/statsd", statsd_prefix="shop", dogstatsd_tags="a:b")
+        assert listener.recv(8192) == b"shop.gunicorn.workers:1|g|#a:b"
 
 
 @observes("forwarded_allow_ips")

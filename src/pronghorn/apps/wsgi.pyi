@@ -36,4 +36,5 @@ class WSGI:
         multithread: bool,
         multiprocess: bool = False,
         trusted: Iterable[str] = (),
+        id_header: str = "X-Request-ID",
     ) -> None: ...

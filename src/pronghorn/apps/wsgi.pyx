@@ -7,6 +7,7 @@ to the exchange. Neither knows about sockets or threads.
 import errno
 import io
 import ipaddress
+import os
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -15,6 +16,7 @@ from cpython.list cimport PyList_CheckExact
 from cpython.tuple cimport PyTuple_CheckExact
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
@@ -54,10 +56,11 @@ from pronghorn.wire.http1 cimport (
 
 from pronghorn import __version__
 from pronghorn.apps.current import set_timeout
+from pronghorn.apps.headers import key_of
 
 cdef str GET = "GET", HEAD = "HEAD", POST = "POST", HTTP10 = "HTTP/1.0", NOTHING = ""
 cdef str METHOD = "REQUEST_METHOD", PATH = "PATH_INFO", QUERY = "QUERY_STRING", RAW = "RAW_URI", REQUEST = "REQUEST_URI"
-cdef str REQUEST_ID = "HTTP_X_REQUEST_ID"
+cdef str REQUEST_ID = "pronghorn.request_id"
 cdef str PROTOCOL = "SERVER_PROTOCOL", ADDRESS = "REMOTE_ADDR", PORT = "REMOTE_PORT", INPUT = "wsgi.input"
 
 cdef tuple SCHEME_HEADERS = (      # a proxy's header, and what it says of a connection with TLS
@@ -71,6 +74,7 @@ cdef tuple NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 cdef enum:
     KNOWN_PEERS = 4096      # remembered verdicts on who is trusted
     PATH_ROOM = 16 * 1024
+    ID_ROOM = 48            # twelve digits, two numbers of eight at most, and what stands between them
 
 
 @cython.final
@@ -158,7 +162,8 @@ cdef class WSGI(Handler):
 
     `app` is the callable; `options` an EngineOptions (its limits); `listeners` the sockets it will be served on, for
     SERVER_NAME and SERVER_PORT; `trusted` the addresses and networks (or `*`) whose forwarding headers count; `errors`
-    becomes `wsgi.errors`; `multithread` says whether calls may overlap in this process.
+    becomes `wsgi.errors`; `multithread` says whether calls may overlap in this process; `id_header` names the header in
+    which a trusted peer tells a request's id.
     """
 
     cdef object app
@@ -170,11 +175,19 @@ cdef class WSGI(Handler):
     cdef Field* fields
     cdef uint64_t body_limit
     cdef SectionCache sections
+    cdef str id_key         # the environ's of id_header
+    cdef bytes id_prefix    # what the ids that are made here begin with
     cdef Body nothing
     cdef uint8_t path_room[PATH_ROOM]
 
-    def __init__(self, app, options, listeners, *, errors, multithread, multiprocess=False, trusted=()):
+    def __init__(
+        self, app, options, listeners, *,
+        errors, multithread, multiprocess=False, trusted=(), id_header="X-Request-ID",
+    ):
         self.app = app
+        self.id_key = key_of(id_header.encode())
+        # 48 random bits for each worker; what follows is unique within it.
+        self.id_prefix = os.urandom(6).hex().encode() + b"-"
         self.limits.request_line = options.limit_request_line
         self.limits.field_line = options.limit_request_field_size
         self.limits.fields = options.limit_request_fields
@@ -311,7 +324,7 @@ cdef class WSGI(Handler):
         if connection.trusted:
             if not self._take_scheme(template):
                 return None
-            if is_request_id(template.get(REQUEST_ID)):
+            if is_request_id(template.get(self.id_key)):
                 head.facts.flags |= HAS_REQUEST_ID
         self.sections.store(
             &connection.cache_slot, data + head.section_start, head.end - head.section_start,
@@ -345,8 +358,9 @@ cdef class WSGI(Handler):
         exchange.target = target
         exchange.connection = connection
         exchange.host = host
+        exchange.number = connection.served + 1
         if flags & HAS_REQUEST_ID:
-            exchange.name = <str>template[REQUEST_ID]
+            exchange.name = <str>template[self.id_key]
         if method is not GET:
             PyDict_SetItem(environ, METHOD, method)
             exchange.is_head = method is HEAD
@@ -383,11 +397,26 @@ cdef class WSGI(Handler):
             if not exchange.has_chunks:
                 exchange.body_left = <uint64_t>head.facts.content_length
             PyDict_SetItem(environ, INPUT, exchange.body)
+        if host.id_line is not None:
+            self._name(exchange, environ)
         if host.access is not None:
             exchange.began_ns = monotonic_ns()
             exchange.began = clock_ns(CLOCK_REALTIME) / 1e9
         self.exchange = exchange
         return DONE
+
+    cdef int _name(self, WSGIExchange exchange, dict environ) except -1:
+        """Tells the application the request's id; makes one if no trusted peer has."""
+        cdef char[ID_ROOM] text
+        cdef int size
+        if exchange.name is None:
+            size = snprintf(
+                text, sizeof(text), "%s%x-%x",
+                PyBytes_AS_STRING(self.id_prefix), exchange.connection.serial, exchange.number,
+            )
+            exchange.name = PyUnicode_DecodeLatin1(text, size, NULL)
+        PyDict_SetItem(environ, self.id_key, exchange.name)
+        return PyDict_SetItem(environ, REQUEST_ID, exchange.name)
 
     cdef int _unescape(self, const uint8_t* data, uint32_t size, dict environ) except? -9999:
         cdef bytes large

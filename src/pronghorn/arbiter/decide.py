@@ -196,6 +196,8 @@ def _on_spawn_failed(fleet: Fleet, event: SpawnFailed, now: float) -> Decision:
         return fleet, []
     if fleet.candidate and fleet.candidate.generation == gone.generation:
         return _reject(fleet, fleet.candidate, f"no worker can be forked: {event.why}")
+    if event.by_hook and not fleet.proven:
+        return begin_stop(fleet, now, quick=True, status=Exit.APPLICATION, why=f"cannot start: {event.why}")
     # A failed fork is never retried at once: the memory or the process table that was full a moment ago still is.
     streak = count_death(fleet, gone, now, young=True)
     delay = max(1.0, back_off(streak.length))

@@ -28,10 +28,11 @@ class Spawned:
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
-    """The kernel refused to fork for `slot`."""
+    """No process could be forked for `slot`: the kernel refused, or a hook raised."""
 
     slot: int
     why: str
+    by_hook: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the workers of one generation are made from: the settings, open listeners, an open access log."""
+"""What the workers of one generation are made from: the settings, hooks, open listeners, an open access log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from pronghorn.arbiter.listeners import Listener, close_listeners, open_listener
 from pronghorn.errors import StartError
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
+from pronghorn.worker.hooks import Hooks
 from pronghorn.worker.privileges import account_of, masked
+
+NO_HOOKS = Hooks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +22,10 @@ class Generation:
     settings: Settings
     listeners: tuple[Listener, ...]
     access: AccessLog | None
+    hooks: Hooks = NO_HOOKS
 
     @classmethod
-    def prepare(cls, settings: Settings, held: Sequence[Listener] = ()) -> "Generation":
+    def prepare(cls, settings: Settings, held: Sequence[Listener] = (), hooks: Hooks = NO_HOOKS) -> "Generation":
         """Opens what the settings name; StartError if that cannot be done.
 
         Arguments:
@@ -32,19 +36,20 @@ class Generation:
         with masked(settings.identity.umask, alone=True):
             listeners = open_listeners(network.bind, network.backlog, held, reuse_port=network.reuse_port)
         try:
-            return cls.with_listeners(settings, listeners)
+            return cls.with_listeners(settings, listeners, hooks)
         except StartError:
             close_listeners(listener for listener in listeners if listener not in held)
             raise
 
     @classmethod
-    def with_listeners(cls, settings: Settings, listeners: Sequence[Listener]) -> "Generation":
+    def with_listeners(cls, settings: Settings, listeners: Sequence[Listener], hooks: Hooks = NO_HOOKS) -> "Generation":
         """Opens the access log; the listeners are open. StartError if that cannot be done."""
         logs = settings.logs
         # Opened here and inherited: one clear line now instead of one from each worker.
         with masked(settings.identity.umask):
-            access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
-        return cls(settings, tuple(listeners), access)
+            json = logs.log_format == "json"
+            access = AccessLog(logs.access_log_format, logs.accesslog, json=json) if logs.accesslog else None
+        return cls(settings, tuple(listeners), access, hooks)
 
     def give(self) -> None:
         """Gives the sockets and log files to the user that its workers become; StartError if that cannot be done.

@@ -8,7 +8,7 @@ import contextlib
 import os
 import selectors
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -23,7 +23,7 @@ from pronghorn.arbiter.events import (
 )
 from pronghorn.arbiter.listeners import Listener
 from pronghorn.arbiter.pidfile import Pidfile
-from pronghorn.arbiter.succession import Ready, Successor
+from pronghorn.arbiter.succession import Ready, Start, Successor
 from pronghorn.arbiter.surroundings import Surroundings
 from pronghorn.errors import StartError
 
@@ -33,13 +33,24 @@ SIGNALS = {Order.QUIT: signal.SIGINT, Order.KILL: signal.SIGKILL}
 class Lineage:
     """The predecessor, the successor and the pidfile of this arbiter."""
 
-    def __init__(self, surroundings: Surroundings, pidfile: Pidfile | None, selector: selectors.BaseSelector) -> None:
-        """The selector is told of the links; the key's data is the relative's pid."""
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        pidfile: Pidfile | None,
+        selector: selectors.BaseSelector,
+        before_exec: Callable[[], None],
+    ) -> None:
+        """The selector is told of the links; the key's data is the relative's pid.
+
+        Arguments:
+            before_exec: called in the process that becomes the successor.
+        """
         self._surroundings = surroundings
         self._predecessor = surroundings.predecessor
         self._successor: Successor | None = None
         self._pidfile = pidfile
         self._selector = selector
+        self._before_exec = before_exec
         if self._predecessor is not None:
             selector.register(self._predecessor, selectors.EVENT_READ, self._predecessor.pid)
 
@@ -151,7 +162,8 @@ class Lineage:
 
     def _start(self, listeners: Sequence[Listener]) -> Event:
         try:
-            self._successor = Successor(self._surroundings.command, listeners, self._pidfile, self._surroundings.passed)
+            start = Start(self._surroundings.command, self._surroundings.passed, self._before_exec)
+            self._successor = Successor(start, listeners, self._pidfile)
         except OSError as error:
             return SuccessorFailed(f"no process can be forked: {error.strerror}")
         self._selector.register(self._successor, selectors.EVENT_READ, self._successor.pid)

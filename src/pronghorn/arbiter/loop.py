@@ -35,19 +35,23 @@ from pronghorn.arbiter.events import (
 )
 from pronghorn.arbiter.fleet import Fleet
 from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.hooks import ArbiterHooks
 from pronghorn.arbiter.lineage import Lineage
 from pronghorn.arbiter.listeners import close_listeners
 from pronghorn.arbiter.notify import Notifier
 from pronghorn.arbiter.ownership import root_on_privileged_port
 from pronghorn.arbiter.perform import Means, Performer
 from pronghorn.arbiter.pidfile import Pidfile
+from pronghorn.arbiter.preparation import Sources
 from pronghorn.arbiter.succession import Predecessor, claim
 from pronghorn.arbiter.surroundings import Surroundings
 from pronghorn.engine.linux import set_process_name
 from pronghorn.observe import log as observe_log
+from pronghorn.observe import metrics
 from pronghorn.options import Settings
 from pronghorn.worker import classes, native
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.hooks import Hooks
 from pronghorn.worker.privileges import account_of, drop, masked
 
 SLOTS_PER_WORKER = 4
@@ -75,17 +79,26 @@ STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 log = logging.getLogger("pronghorn.error")
 
 
-def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bool = True) -> int:
+def run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool = True) -> int:
     """Serves until a signal ends it; the exit status (docs/signals.md). Must be called on the main thread.
 
     Arguments:
-        reload_settings: called for each SIGHUP, in a process of its own; StartError keeps the settings that serve.
+        sources: read anew for each SIGHUP; StartError keeps the settings and hooks that serve.
         ends: the process ends with the server, so that signals mean nothing any more.
 
     Raises:
-        StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken.
+        StartError: the server cannot start: port in use, pidfile held, log not writable, preloaded application broken,
+            a hook has raised.
     """
     native.unpatch()
+    try:
+        return _run(settings, hooks, sources, ends=ends)
+    except _Stopped as stopped:
+        log.info("stopped while %s", stopped)
+        return Exit.OK
+
+
+def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> int:
     surroundings = Surroundings.find()
     predecessor = surroundings.predecessor
     folder = Path.cwd()
@@ -97,12 +110,15 @@ def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bo
         selector = cleanup.enter_context(selectors.EpollSelector())
         pidfile = _pidfile_of(settings, predecessor)
         # It tells the old arbiter of an upgrade whatever goes wrong from here on.
-        lineage = cleanup.enter_context(Lineage(surroundings, pidfile, selector))
+        called = ArbiterHooks(settings, hooks)
+        lineage = cleanup.enter_context(Lineage(surroundings, pidfile, selector, called.before_exec))
         with masked(settings.identity.umask):
             observe_log.setup(settings.logs)
             if pidfile is not None:
                 pidfile.write()
-        first = _prepare(settings, predecessor)
+        with signals.interrupting("the hooks of the start ran"):
+            called.begin()
+        first = _prepare(settings, predecessor, hooks)
         cleanup.callback(lambda: close_listeners(first.listeners, lineage.spared()))
         first.give()
         for line in banner(settings, first.listeners):
@@ -112,17 +128,16 @@ def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bo
             log.warning("%s", warning)
         app = None
         if settings.app.preload_app:
-            try:
-                with signals.interrupting():
-                    app = _preload(settings)
-            except KeyboardInterrupt:
-                log.info("stopped while the application was imported")
-                return Exit.OK
+            with signals.interrupting("the application was imported"):
+                app = called.server.app.callable = _preload(settings)
         native.unpatch()
+        called.serve(first)
+        with signals.interrupting("the hook when_ready ran"):
+            called.call("when_ready")
         policy = first.policy
         slots = max(FEWEST_SLOTS, SLOTS_PER_WORKER * policy.size)
         foreign = (signals.reader, signals.writer, selector.fileno())
-        performer = Performer(first, Means(app, reload_settings, folder, selector, foreign, slots, lineage))
+        performer = Performer(first, Means(app, sources, folder, selector, foreign, slots, lineage, called))
         cleanup.callback(performer.close)
         # What is alive now is shared with the workers for good: a collection that only touched the objects' headers
         # would copy every page of them in each worker.
@@ -140,6 +155,7 @@ def run(settings: Settings, reload_settings: Callable[[], Settings], *, ends: bo
         status = _Arbiter(fleet, performer, selector, signals, surroundings.notifier).run()
         if status:
             lineage.failed(performer.trouble)
+        called.end()
         return status
 
 
@@ -149,11 +165,11 @@ def _pidfile_of(settings: Settings, predecessor: Predecessor | None) -> Pidfile 
     return Pidfile(settings.fleet.pidfile, 0 if predecessor is None else predecessor.pid)
 
 
-def _prepare(settings: Settings, predecessor: Predecessor | None) -> Generation:
+def _prepare(settings: Settings, predecessor: Predecessor | None, hooks: Hooks) -> Generation:
     if predecessor is None:
-        return Generation.prepare(settings)
+        return Generation.prepare(settings, hooks=hooks)
     held = claim(predecessor.listeners, settings.network.bind)
-    generation = Generation.prepare(settings, held)
+    generation = Generation.prepare(settings, held, hooks)
     used = {listener.socket for listener in generation.listeners}
     for listener in held:
         if listener.socket not in used:
@@ -180,6 +196,10 @@ def has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+class _Stopped(Exception):  # noqa: N818 - it is what was asked for
+    """A stop has come before anything was served; the message says during what."""
 
 
 class _Signals:
@@ -214,15 +234,24 @@ class _Signals:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def interrupting(self) -> Iterator[None]:
-        """Within the block a stop raises KeyboardInterrupt: what is done there may take for ever."""
+    def interrupting(self, doing: str) -> Iterator[None]:
+        """Within the block a stop raises KeyboardInterrupt, and _Stopped outside: what is done there may take for ever.
+
+        Arguments:
+            doing: what is done, as a clause about the past.
+        """
         self._interrupts = True
         try:
-            if any(self.counts[number] for number in STOPS):
-                raise KeyboardInterrupt
+            self._interrupt_if_stopped()
             yield
+        except KeyboardInterrupt:
+            raise _Stopped(doing) from None
         finally:
             self._interrupts = False
+
+    def _interrupt_if_stopped(self) -> None:
+        if any(self.counts[number] for number in STOPS):
+            raise KeyboardInterrupt
 
     def take(self) -> Counter[int]:
         """What arrived since the last call. A full pipe loses wake-ups, never signals."""
@@ -247,6 +276,7 @@ class _Arbiter:
         self.fleet = fleet
         self._performer = performer
         self._notifier = notifier
+        self._gauge = metrics.Gauge("gunicorn.workers")
         self._selector = selector
         self._signals = signals
         selector.register(signals.reader, selectors.EVENT_READ, None)
@@ -281,10 +311,14 @@ class _Arbiter:
         """Decides and acts, also on what the actions bring about."""
         waiting = deque([event])
         while waiting:
+            before = self.fleet.size
             self.fleet, actions = decide(self.fleet, waiting.popleft(), time.monotonic())
+            if self.fleet.size != before:
+                self._performer.resized(before, self.fleet.size)
             for action in actions:
                 waiting.extend(self._performer.perform(action))
         self._notifier.update(self.fleet, time.monotonic())
+        self._gauge.show(len(self.fleet.workers))
 
     def __repr__(self) -> str:
         fleet = self.fleet

@@ -42,17 +42,18 @@ from pronghorn.arbiter.events import (
     WorkerTired,
 )  # fmt: skip
 from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.hooks import ArbiterHooks
 from pronghorn.arbiter.lineage import Lineage
 from pronghorn.arbiter.listeners import close_listeners
 from pronghorn.arbiter.ownership import give_logs
-from pronghorn.arbiter.preparation import Preparation, Task
+from pronghorn.arbiter.preparation import Preparation, Sources, Task
 from pronghorn.engine.scoreboard import Scoreboard
-from pronghorn.errors import StartError
+from pronghorn.errors import HookError, StartError
 from pronghorn.observe import log as observe_log
-from pronghorn.options import Settings
 from pronghorn.worker import report
 from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.hooks import Life, tell
 from pronghorn.worker.privileges import masked
 
 SIGNALS = {
@@ -75,21 +76,23 @@ class Means:
 
     Arguments:
         app: the application if it was preloaded.
-        reload_settings: reads the settings anew; StartError if they cannot be used.
+        sources: what a reload reads anew.
         folder: where the command was started.
         selector: told of every child's pipe; the key's data is the pid.
         foreign: descriptors of the arbiter's loop, closed in every child.
         slots: how many workers may exist at once.
         lineage: the arbiters of an upgrade.
+        hooks: those that the arbiter calls.
     """
 
     app: Callable[..., Any] | None
-    reload_settings: Callable[[], Settings]
+    sources: Sources
     folder: Path
     selector: selectors.BaseSelector
     foreign: tuple[int, ...]
     slots: int
     lineage: Lineage
+    hooks: ArbiterHooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,10 @@ class Performer:
         """When each worker last showed life, by pid."""
         return {pid: self._board.slot(child.slot).heartbeat for pid, child in self._children.items()}
 
+    def resized(self, before: int, wanted: int) -> None:
+        """Another number of workers is wanted."""
+        self._means.hooks.resize(before, wanted)
+
     def read_reports(self, pid: int) -> Iterator[Event]:
         """What a child's pipe, or that of another arbiter, holds now."""
         if self._means.lineage.knows(pid):
@@ -214,6 +221,7 @@ class Performer:
         if os.WIFSIGNALED(code) and os.WTERMSIG(code) in CRASHES:
             self._say_running(pid)
         self._board.slot(self._forget(pid).slot).release()
+        self._means.hooks.bury(pid)
         yield _exited(pid, code)
 
     def _forget(self, pid: int) -> Child:
@@ -228,6 +236,11 @@ class Performer:
             self._selector.unregister(pipe)
 
     def _spawn(self, action: Spawn) -> Event:
+        try:
+            life = self._means.hooks.bear(self._generations[action.generation])
+        except HookError as error:
+            tell(error)
+            return SpawnFailed(action.slot, str(error), by_hook=True)
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # Until the child has its own handlers a signal to it would wake the arbiter through the shared descriptor.
         signal.pthread_sigmask(signal.SIG_BLOCK, ARBITER_SIGNALS)
@@ -235,7 +248,7 @@ class Performer:
         try:
             pid = os.fork()
             if pid == 0:
-                self._live(action, arbiter, reader, writer)
+                self._live(action, life, arbiter, reader, writer)
         except OSError as error:
             os.close(reader)
             return SpawnFailed(action.slot, error.strerror or str(error))
@@ -244,13 +257,15 @@ class Performer:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ARBITER_SIGNALS)
         self._children[pid] = Child(action.slot, reader)
         self._selector.register(reader, selectors.EVENT_READ, pid)
+        self._means.hooks.born(pid, life)
         return Spawned(action.slot, pid)
 
-    def _live(self, action: Spawn, arbiter: int, reader: int, writer: int) -> NoReturn:
+    def _live(self, action: Spawn, life: Life, arbiter: int, reader: int, writer: int) -> NoReturn:
         """The child's whole life. Never returns: below on the stack is the arbiter, whose clean-up is not its own."""
         status: int = Exit.START
         try:
             generation = self._generations[action.generation]
+            self._means.hooks.serve(generation)
             self._leave_others_to_their_workers(generation)
             pipes = [child.pipe for child in self._children.values()]
             if self._preparing is not None:
@@ -263,6 +278,7 @@ class Performer:
                 listeners=[listener.socket for listener in generation.listeners],
                 access=generation.access,
                 app=self._means.app,
+                life=life,
                 report_to=writer,
                 leash=self._leash,
                 foreign=[*self._means.foreign, *self._means.lineage.descriptors, *pipes, reader, self._leash_held],
@@ -307,7 +323,8 @@ class Performer:
     def _load_settings(self, number: int) -> list[Event]:
         self._stop_loading(Order.KILL)
         foreign = (*self._means.foreign, *self._means.lineage.descriptors, self._leash_held)
-        task = Task(self._means.reload_settings, self._means.folder, self._listeners, foreign)
+        limit = self._generations[max(self._generations)].settings.fleet.boot_timeout
+        task = Task(self._means.sources, self._means.folder, self._listeners, foreign, limit)
         try:
             self._preparing = Preparation(number, task)
         except OSError as error:
@@ -329,7 +346,14 @@ class Performer:
         self._generations[preparing.number] = generation
         self._listeners += tuple(one for one in generation.listeners if one not in self._listeners)
         self._end_preparation(preparing)
-        yield SettingsLoaded(preparing.number, generation.policy)
+        try:
+            self._means.hooks.reload(generation)
+        except HookError as error:
+            tell(error)
+            self._discard(preparing.number)
+            yield SettingsRejected(preparing.number, str(error))
+        else:
+            yield SettingsLoaded(preparing.number, generation.policy)
 
     def _stop_loading(self, order: Order) -> None:
         preparing = self._preparing
@@ -380,6 +404,7 @@ class Performer:
     def _adopt(self, number: int) -> None:
         self._keep({other for other in self._generations if other >= number})
         settings = self._generations[number].settings
+        self._means.hooks.serve(self._generations[number])
         try:
             with masked(settings.identity.umask):
                 observe_log.setup(settings.logs)

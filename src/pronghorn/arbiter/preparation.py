@@ -13,20 +13,22 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import msgspec
 
-from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.generation import NO_HOOKS, Generation
 from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.errors import StartError
 from pronghorn.options import Settings
 from pronghorn.worker.boot import ARBITER_SIGNALS
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.hooks import Hooks
 
 LONGEST_ANSWER = 1 << 20
 """Bytes; more than the kernel passes in one message."""
@@ -50,10 +52,11 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True, tag=True):
-    """All is open."""
+    """All is open. `hooked`: there are hooks, which do not travel."""
 
     settings: Settings
     listeners: tuple[Opened, ...]
+    hooked: bool
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -66,20 +69,35 @@ _decoder: msgspec.msgpack.Decoder[Prepared | Refused] = msgspec.msgpack.Decoder(
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """Where settings and hooks come from, to be read anew. Both raise StartError if they cannot be used.
+
+    Arguments:
+        settings: the settings, and whether there are hooks. Only for the child: it may wait for ever.
+        hooks: the hooks alone, for the arbiter itself, once the child has shown that the sources can be read.
+    """
+
+    settings: Callable[[], tuple[Settings, bool]]
+    hooks: Callable[[], Hooks]
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What the child works with.
 
     Arguments:
-        read_settings: reads the settings anew; StartError if they cannot be used.
+        sources: where the settings come from.
         folder: where the command was started; a preloaded application may have gone elsewhere.
         held: listeners that the arbiter holds open.
         foreign: descriptors of the arbiter that the child must not keep.
+        limit: seconds that the arbiter itself may read hooks.
     """
 
-    read_settings: Callable[[], Settings]
+    sources: Sources
     folder: Path
     held: Sequence[Listener]
     foreign: Sequence[int]
+    limit: float
 
 
 class Preparation:
@@ -90,6 +108,7 @@ class Preparation:
         self.number = number
         self.answered = False
         self._held = task.held
+        self._task = task
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         # As around the fork of a worker: the arbiter's handlers must not run in the child.
@@ -123,7 +142,8 @@ class Preparation:
         if isinstance(answer, Refused):
             raise StartError(answer.why)
         try:
-            generation = Generation.with_listeners(answer.settings, listeners)
+            hooks = self._hooks() if answer.hooked else NO_HOOKS
+            generation = Generation.with_listeners(answer.settings, listeners, hooks)
             try:
                 generation.give()
             except StartError:
@@ -134,6 +154,14 @@ class Preparation:
             self._give_back(listeners)
             raise
         return generation
+
+    def _hooks(self) -> Hooks:
+        """The hooks, read in this process; they are functions, and no data."""
+        with contextlib.chdir(self._task.folder), _at_most(self._task.limit):
+            try:
+                return self._task.sources.hooks()
+            except StartError as error:
+                raise StartError("; ".join(str(error).splitlines())) from error
 
     def close(self) -> None:
         """Closes the arbiter's end, with what may have been sent meanwhile and is not wanted any more."""
@@ -161,6 +189,22 @@ class Preparation:
 
     def _give_back(self, listeners: Iterable[Listener]) -> None:
         close_listeners(listener for listener in listeners if listener not in self._held)
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """After so long TimeoutError is raised in the block: what the child could read in time may still wait here."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError("it takes longer than boot_timeout when the arbiter reads it for its hooks")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _live(task: Task, arbiter: int, pipe: socket.socket) -> NoReturn:
@@ -203,7 +247,8 @@ def _leave_the_arbiter(task: Task, arbiter: int) -> None:
 def _prepare(task: Task) -> tuple[Prepared | Refused, list[socket.socket]]:
     try:
         os.chdir(task.folder)
-        generation = Generation.prepare(task.read_settings(), task.held)
+        settings, hooked = task.sources.settings()
+        generation = Generation.prepare(settings, task.held)
     except StartError as error:
         return Refused("; ".join(str(error).splitlines())), []
     except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it
@@ -212,7 +257,7 @@ def _prepare(task: Task) -> tuple[Prepared | Refused, list[socket.socket]]:
     places = {listener.socket: place for place, listener in enumerate(task.held)}
     opened = [Opened(one.text, places.get(one.socket), one.path, one.inode) for one in generation.listeners]
     fresh = [listener.socket for listener in generation.listeners if listener.socket not in places]
-    return Prepared(generation.settings, tuple(opened)), fresh
+    return Prepared(generation.settings, tuple(opened), hooked), fresh
 
 
 def _send(pipe: socket.socket, answer: Prepared | Refused, fresh: list[socket.socket]) -> None:

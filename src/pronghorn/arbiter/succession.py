@@ -16,7 +16,8 @@ import select
 import signal
 import socket
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,10 +26,11 @@ import msgspec
 from pronghorn.arbiter.command import Command
 from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.arbiter.pidfile import NEW, Pidfile, remove_stale
-from pronghorn.errors import StartError
+from pronghorn.errors import HookError, StartError
 from pronghorn.options.address import FdAddress, TcpAddress, UnixAddress, parse_address
 from pronghorn.options.inherited import HANDOVER
 from pronghorn.worker.boot import ARBITER_SIGNALS
+from pronghorn.worker.hooks import tell
 
 LONGEST_MESSAGE = 65536
 LONGEST_WHY = 2000
@@ -136,17 +138,28 @@ class Relative:
         self._link.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a successor is started.
+
+    Arguments:
+        others: descriptors besides the listeners that it inherits under the same numbers.
+        before_exec: called in its process first of all; HookError ends it.
+    """
+
+    command: Command
+    others: Sequence[int]
+    before_exec: Callable[[], None]
+
+
 class Successor(Relative):
     """The old arbiter's side: the process it has started."""
 
-    def __init__(
-        self, command: Command, listeners: Sequence[Listener], pidfile: Pidfile | None, others: Iterable[int] = ()
-    ) -> None:
-        """Forks and runs `command`; OSError if the kernel refuses to fork.
+    def __init__(self, start: Start, listeners: Sequence[Listener], pidfile: Pidfile | None) -> None:
+        """Forks and runs the command; OSError if the kernel refuses to fork.
 
         Arguments:
             pidfile: of this arbiter.
-            others: descriptors besides the listeners that it inherits under the same numbers.
         """
         self.ended = False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -157,7 +170,7 @@ class Successor(Relative):
         try:
             pid = os.fork()
             if pid == 0:
-                _become(command, told, theirs, others)
+                _become(start, told, theirs)
         except OSError:
             ours.close()
             raise
@@ -193,7 +206,7 @@ class Successor(Relative):
                 log.warning("the new arbiter (pid %d) says what cannot be understood: %s", self.pid, error)
 
 
-def _become(command: Command, told: Handover, link: socket.socket, others: Iterable[int]) -> NoReturn:
+def _become(start: Start, told: Handover, link: socket.socket) -> NoReturn:
     """Turns the forked child into the new arbiter."""
     try:
         signal.set_wakeup_fd(-1)
@@ -201,11 +214,15 @@ def _become(command: Command, told: Handover, link: socket.socket, others: Itera
         for number in (*ARBITER_SIGNALS, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ARBITER_SIGNALS)
-        for fd in (told.link, *(one.fd for one in told.listeners), *others):
+        start.before_exec()
+        for fd in (told.link, *(one.fd for one in told.listeners), *start.others):
             os.set_inheritable(fd, True)  # noqa: FBT003 - the standard library's own signature
         told = msgspec.structs.replace(told, pid=os.getpid())
-        environ = _addressed(command.environ) | {HANDOVER: msgspec.json.encode(told).decode()}
-        _run(command, environ)
+        environ = _addressed(start.command.environ) | {HANDOVER: msgspec.json.encode(told).decode()}
+        _run(start.command, environ)
+    except HookError as error:
+        tell(error)
+        _say(link, Failed(str(error)))
     except BaseException as error:  # noqa: BLE001 - the top of a process; the old arbiter logs it
         _say(link, Failed(f"{type(error).__name__}: {error}"))
     finally:

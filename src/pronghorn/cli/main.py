@@ -14,7 +14,7 @@ from pronghorn.cli.parameters import build_parameters, given_in, help_sections, 
 from pronghorn.cli.print_config import print_config
 from pronghorn.cli.serve import serve
 from pronghorn.cli.source import Source
-from pronghorn.errors import AppLoadError, SettingsError, StartError
+from pronghorn.errors import SettingsError, StartError
 from pronghorn.options.inherited import addressed_to
 
 NAME = "pronghorn"
@@ -124,7 +124,7 @@ def one_line(error: Exception) -> str:
 
 def _report(error: StartError) -> None:
     """Show the user what is wrong, a line for each problem."""
-    if isinstance(error, AppLoadError) and error.trace:
+    if error.trace:
         print(error.trace.rstrip("\n"), file=sys.stderr)
     for line in error.problems if isinstance(error, SettingsError) else (str(error),):
         print(f"{NAME}: {line}", file=sys.stderr)

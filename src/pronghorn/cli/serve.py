@@ -11,6 +11,7 @@ from pronghorn.errors import StartError
 from pronghorn.observe.sink import STANDARD
 from pronghorn.options import Settings
 from pronghorn.options.inherited import HANDOVER, addressed_to
+from pronghorn.settings import Hook
 from pronghorn.settings.load import given_by_program
 
 
@@ -20,7 +21,7 @@ def serve(source: Source, *, ends: bool = True) -> int:
     `ends`: the process ends with it.
     """
     try:
-        settings = _settings(source)
+        settings, hooks = _read(source)
     except StartError as error:
         if HANDOVER in os.environ:
             from pronghorn.arbiter.succession import report_failure  # noqa: PLC0415
@@ -28,9 +29,13 @@ def serve(source: Source, *, ends: bool = True) -> int:
             report_failure(str(error))
         raise
     # Nothing but serving needs the arbiter, which brings the native modules.
-    from pronghorn.arbiter import run  # noqa: PLC0415
+    from pronghorn.arbiter import Hooks, Sources, run  # noqa: PLC0415
 
-    return run(settings, lambda: _settings(source), ends=ends)
+    def read_again() -> tuple[Settings, bool]:
+        settings, hooks = _read(source)
+        return settings, bool(hooks)
+
+    return run(settings, Hooks(hooks), Sources(read_again, lambda: Hooks(source.hooks())), ends=ends)
 
 
 def serve_app(app: str, settings: Mapping[str, object]) -> int:
@@ -39,19 +44,19 @@ def serve_app(app: str, settings: Mapping[str, object]) -> int:
     return serve(Source(arguments, addressed_to(os.getpid(), os.environ), Path.cwd(), config), ends=False)
 
 
-def _settings(source: Source) -> Settings:
-    """The settings, with log files named from the directory the command was started in.
+def _read(source: Source) -> tuple[Settings, tuple[Hook, ...]]:
+    """The settings and the hooks; with log files named from the directory the command was started in.
 
     Workers and reloads open them later, when a preloaded application may have changed the current directory.
     """
-    settings = source.load().settings
-    logs = settings.logs
+    loaded = source.load()
+    logs = loaded.settings.logs
     placed = msgspec.structs.replace(
         logs,
         errorlog=_placed(source.cwd, logs.errorlog),
         accesslog=logs.accesslog and _placed(source.cwd, logs.accesslog),
     )
-    return msgspec.structs.replace(settings, logs=placed)
+    return msgspec.structs.replace(loaded.settings, logs=placed), loaded.hooks
 
 
 def _placed(folder: Path, log: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pronghorn.settings import Given, Loaded, load
+from pronghorn.settings import Given, Hook, Loaded, load, load_hooks
 
 
 class Source(Struct, frozen=True):
@@ -25,3 +25,7 @@ class Source(Struct, frozen=True):
         for warning in loaded.warnings:
             print(f"pronghorn: warning: {warning}", file=sys.stderr)
         return loaded
+
+    def hooks(self) -> tuple[Hook, ...]:
+        """Read the hooks alone. SettingsError as with `settings.load_hooks`."""
+        return load_hooks(self.arguments, self.cwd, config=self.config)

@@ -35,6 +35,8 @@ cdef class Host:
     cdef object access          # AccessLog or None
     cdef readonly bint draining
     cdef bint persistent        # connections may be kept alive at all
+    cdef bytes id_line          # the beginning of the header that tells a request's id, `X-Request-ID: `; or None
+    cdef str id_header          # its name in lower case
     cdef size_t high_water
 
     # The peer lags: waits on this thread, without the baton, until it has caught up or is gone.
@@ -51,7 +53,7 @@ cdef class Exchange:
     cdef str method                 # for the log and the route table: what stands in `environ` is the application's
     cdef str path
     cdef str target
-    cdef str name                   # the id that a trusted peer gave the request, or None; see request_id
+    cdef str name                   # the id that a trusted peer gave the request, or that it was given; see request_id
     cdef uint32_t number            # which request of its connection this is
     cdef Body body
     # the request
@@ -84,6 +86,7 @@ cdef class Exchange:
     cdef str status
     cdef list headers
     cdef int64_t sent               # octets of body
+    cdef bint recorded              # the recorder has heard of it
 
     cdef int begin(self, str status, list headers) except -1
     cdef int send_head(self, int64_t known_length) except -1
@@ -99,9 +102,12 @@ cdef class Exchange:
     cdef bint is_told(self) noexcept
     cdef int answer(self, str status, str text, list headers) except -1
     cdef int _put(self, bytes data, size_t size) except -1
+    cdef int _tell_id(self) except -1
     cdef object warn(self, text, value)
     # What the logs call this request: the id that a trusted peer gave it, or one of ours.
     cdef str request_id(self)
+    # Becomes an answer to the request of another exchange.
+    cdef void take_request_of(self, Exchange other) noexcept
 
 
 cdef class Handler:

@@ -22,6 +22,8 @@ from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard,
 
 cdef extern from "Python.h":
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject* exception)
+    void* PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 cdef enum:
     SMALL_BODY = 16 * 1024      # copying this much costs less than a second piece in writev
@@ -221,8 +223,26 @@ cdef class Exchange:
         elif self.http10:
             append_text(out, b"Connection: keep-alive\r\n")
         append_standard(out, &self.verdict)
+        if self.host.id_line is not None and self.name is not None:
+            self._tell_id()
         append_text(out, b"\r\n")
         return 0
+
+    cdef int _tell_id(self) except -1:
+        """The request's id, unless the application has told one."""
+        cdef Buffer* out = &self.thread.out
+        cdef bytes line = self.host.id_line
+        cdef str name
+        for name, _ in self.headers:
+            if len(name) == len(self.host.id_header) and name.lower() == self.host.id_header:
+                return 0
+        # An id is visible ASCII (apps/headers.pyx), so one octet is one character.
+        if (
+            append(out, PyBytes_AS_STRING(line), <size_t>PyBytes_GET_SIZE(line)) < 0
+            or append(out, PyUnicode_DATA(self.name), <size_t>PyUnicode_GET_LENGTH(self.name)) < 0
+        ):
+            raise MemoryError
+        return append_text(out, b"\r\n")
 
     cdef int write_body(self, bytes data) except -1:
         """Puts a piece of the body out, framed; what goes beyond a promised Content-Length is cut."""
@@ -371,6 +391,20 @@ cdef class Exchange:
 
     cdef str request_id(self):
         return self.name or name_request(os.getpid(), self.connection.serial, self.number)
+
+    cdef void take_request_of(self, Exchange other) noexcept:
+        self.environ = other.environ
+        self.method = other.method
+        self.path = other.path
+        self.target = other.target
+        self.name = other.name
+        self.number = other.number
+        self.http10 = other.http10
+        self.is_head = other.is_head
+        self.began = other.began
+        self.began_ns = other.began_ns
+        self.queued_ns = other.queued_ns
+        self.called_ns = other.called_ns
 
     cdef object warn(self, text, value):
         """Once a request, to the error log."""

@@ -4,6 +4,7 @@ from socket import socket
 
 from typing_extensions import disjoint_base
 
+from pronghorn.apps.hooked import Hooked
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.recorder import Recorder
 from pronghorn.engine.scoreboard import Slot
@@ -17,7 +18,7 @@ class Engine:
     recycling_reason: str | None
     def __init__(
         self,
-        handler: WSGI,
+        handler: WSGI | Hooked,
         listeners: Iterable[socket],
         options: EngineOptions,
         *,
@@ -26,6 +27,7 @@ class Engine:
         log: logging.Logger | None = None,
         recycle_after: int = 0,
         ready_path: str | None = None,
+        id_header: str | None = None,
     ) -> None: ...
     @property
     def state(self) -> str: ...

@@ -80,7 +80,8 @@ cdef class Engine(Intake):
     `handler` answers the requests; `listeners` are bound, listening, non-blocking sockets, which the engine owns from
     now on; `options` is an EngineOptions; `access` a Recorder or None; `slot` this worker's row of the scoreboard or
     None; after `recycle_after` requests `wants_recycling` becomes true (0: never). While the scoreboard says that the
-    fleet wants no new clients, requests for `ready_path` are answered 503.
+    fleet wants no new clients, requests for `ready_path` are answered 503. `id_header`, if there is one, is told with
+    every response: it holds the id of its request.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -88,7 +89,7 @@ cdef class Engine(Intake):
 
     def __init__(
         self, Handler handler, listeners, options, *,
-        access=None, slot=None, log=None, recycle_after=0, ready_path=None,
+        access=None, slot=None, log=None, recycle_after=0, ready_path=None, id_header=None,
     ):
         Intake.__init__(self, listeners, slot, options, access, recycle_after)
         self.handler = handler
@@ -96,6 +97,9 @@ cdef class Engine(Intake):
         self._state = "new"
         self.stopped = threading.Event()
         self.ready_path = None if ready_path is None else ready_path.partition("?")[0]
+        if id_header is not None:
+            self.id_line = f"{id_header}: ".encode()
+            self.id_header = id_header.lower()
         self.attached = []
         self.returned = []
         self.held = []

@@ -65,7 +65,7 @@ cdef class Pool(Sockets):
     cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1
     cdef int _finish(self, Connection connection, Exchange exchange) except -1
     cdef int _record(self, Connection connection, Exchange exchange) except -1
-    cdef int _answer(self, PoolThread thread, Connection connection, str status, str text) except -1
+    cdef int _answer(self, PoolThread thread, Connection connection, str status, str text, Exchange late) except -1
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1
     cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1
     cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1

@@ -249,7 +249,6 @@ cdef class Pool(Sockets):
         exchange.called_ns = monotonic_ns() if parted or self.timing or self.routes.scored else self.now
         exchange.progress_ns = exchange.called_ns
         exchange.timeout_ns = self.timeout_ns
-        exchange.number = connection.served + 1
         publish_call(
             thread.call, exchange.called_ns, connection.serial, exchange.number,
             exchange.method, connection.address, exchange.path, exchange.name,
@@ -258,6 +257,9 @@ cdef class Pool(Sockets):
             if not parted:
                 thread.ticket = baton_enter(baton)
             self.handler.run(exchange)
+            if self.recorder is not None and self.recorder.may_wait and not exchange.abandoned:
+                flush_out(thread, connection)
+                self._record(connection, exchange)
         except BaseException:
             # The handler answers for the application's faults; this is one of ours, or no memory even for a 500.
             self.log.critical("A request could not be answered: %r", exchange, exc_info=True)
@@ -331,7 +333,7 @@ cdef class Pool(Sockets):
         if connection.armed == HEAD:    # the next head has a deadline of its own
             disarm(connection, self.queues)
         self.requests += 1
-        if self.recorder is not None:
+        if self.recorder is not None and not exchange.recorded:
             self._record(connection, exchange)
         if exchange.body is not None:
             if exchange.body.file is not None:
@@ -352,22 +354,28 @@ cdef class Pool(Sockets):
         cdef uint64_t now = monotonic_ns()
         if self.unflushed_ns == 0:
             self.unflushed_ns = now
+        exchange.recorded = True
         try:
-            self.recorder.record(
-                connection.address, exchange.environ or None, exchange.status, exchange.headers, exchange.sent,
-                exchange.began, now - exchange.began_ns,
-            )
+            self.recorder.record(exchange, now)
         except Exception:
             self.log.exception("A request could not be written to the access log")
         return 0
 
-    cdef int _answer(self, PoolThread thread, Connection connection, str status, str text) except -1:
-        """A response of the server's own that ends the connection, whatever may still come from the peer."""
+    cdef int _answer(
+        self, PoolThread thread, Connection connection, str status, str text, Exchange late
+    ) except -1:
+        """A response of the server's own that ends the connection, whatever may still come from the peer.
+
+        `late` is the exchange that it answers in the place of; None for a request that was refused.
+        """
         cdef Exchange exchange = Exchange.__new__(Exchange)
         exchange.connection = connection
         exchange.host = self
         exchange.thread = thread
         exchange.environ = {}
+        exchange.number = connection.served + 1
+        if late is not None:
+            exchange.take_request_of(late)
         thread.connection = connection
         exchange.answer(status, text, [])
         connection.closing = True
@@ -375,8 +383,9 @@ cdef class Pool(Sockets):
         connection.state = READING
         release(&connection.received)
         if self.recorder is not None:
-            exchange.began_ns = monotonic_ns()
-            exchange.began = clock_ns(CLOCK_REALTIME) / 1e9
+            if late is None:
+                exchange.began_ns = monotonic_ns()
+                exchange.began = clock_ns(CLOCK_REALTIME) / 1e9
             self._record(connection, exchange)
         return 0
 
@@ -385,7 +394,7 @@ cdef class Pool(Sockets):
         what = faults.FAULTS[fault]
         peer = connection.address or "a unix socket"
         self.log.debug("Refused a request of %s: %d, %s", peer, what.status, what.detail)
-        return self._answer(thread, connection, f"{what.status} {what.reason}", what.detail)
+        return self._answer(thread, connection, f"{what.status} {what.reason}", what.detail, None)
 
     cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1:
         if self.queued >= self.queue_limit:
@@ -543,7 +552,9 @@ cdef class Pool(Sockets):
                 connection.broken = True
             else:
                 outcome = "it is answered 504"
-                self._answer(thread, connection, "504 Gateway Timeout", "The application did not answer in time.")
+                self._answer(
+                    thread, connection, "504 Gateway Timeout", "The application did not answer in time.", exchange
+                )
             self._settle(thread, connection, False)
         changed = "" if exchange.timeout_ns == self.timeout_ns else ", changed by the application"
         tell_overdue(self.log, exchange, self.now, changed, outcome, places)

@@ -1,10 +1,17 @@
-# The seam to the access log.
+# The seam to what hears of answered requests: the access log, metrics.
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
+
+from pronghorn.engine.exchange cimport Exchange
 
 
 cdef class Recorder:
-    cdef int record(
-        self, str remote, dict environ, str status, list headers, int64_t sent, double began, uint64_t duration_ns
-    ) except -1
+    cdef readonly bint may_wait     # it calls code that may wait: it is told of a request as part of the request
+
+    # `now_ns`: the monotonic clock at the end of the exchange.
+    cdef int record(self, Exchange exchange, uint64_t now_ns) except -1
     cpdef flush(self)
+
+
+cdef class Recorders(Recorder):
+    cdef list members

@@ -24,6 +24,7 @@ cdef enum:              # access_format.Kind
 
 cdef class AccessLog(Recorder):
     cdef readonly object sink
+    cdef bint json
     cdef list texts         # of bytes for a literal, of str for a name
     cdef int* codes         # the kind of each piece
     cdef int count
@@ -32,9 +33,12 @@ cdef class AccessLog(Recorder):
     cdef int64_t second     # the one that `stamp` is the text of
     cdef bytes stamp
 
-    cpdef int record(
+    cpdef int put(
         self, str remote, dict environ, str status, list headers, int64_t sent, double began, uint64_t duration_ns
     ) except -1
     cpdef flush(self)
     cpdef reopen(self)
-    cdef int _put_stamp(self, Buffer* line, double began) except -1
+    cdef Buffer _take_spare(self) noexcept
+    cdef void _give_back(self, Buffer* line) noexcept
+    cdef int _join(self, Buffer* line) except -1
+    cdef bytes _stamp_of(self, double began)

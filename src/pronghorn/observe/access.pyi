@@ -5,10 +5,10 @@ from pronghorn.observe.sink import Sink
 
 @final
 class AccessLog(Recorder):
-    def __init__(self, line_format: str, target: str) -> None: ...
+    def __init__(self, line_format: str, target: str, *, json: bool = False) -> None: ...
     @property
     def sink(self) -> Sink: ...
-    def record(
+    def put(
         self,
         remote: str | None,
         environ: dict[str, object] | None,

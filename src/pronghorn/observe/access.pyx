@@ -14,22 +14,28 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_DATA
 from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport getpid
 
-from pronghorn.errors import SettingsError
-from pronghorn.observe.access_format import compile_format
-from pronghorn.observe.sink import Sink
+from pronghorn.engine.exchange cimport Exchange
+from pronghorn.observe.json_line cimport put_request
+from pronghorn.observe.line cimport (
+    LINE_MOST,
+    PyUnicode_1BYTE_KIND,
+    PyUnicode_DATA,
+    PyUnicode_GET_LENGTH,
+    PyUnicode_KIND,
+    put_bytes,
+    put_number,
+)
 from pronghorn.wire.buffer cimport append, release, reserve
 
-cdef extern from "Python.h":
-    int PyUnicode_KIND(object)
-    Py_ssize_t PyUnicode_GET_LENGTH(object)
-    enum: PyUnicode_1BYTE_KIND
+from pronghorn.errors import SettingsError
+from pronghorn.observe import json_line
+from pronghorn.observe.access_format import compile_format
+from pronghorn.observe.sink import Sink
 
 cdef enum:
-    LINE_MOST = 65536       # octets of one line; a request line of 8 KiB and a few fields stay far below it
     FLUSH_AT = 32768        # octets at which the lines are written although the loop is busy
     ESCAPED_MOST = 4        # octets that one octet can become: \xNN
 
@@ -55,11 +61,12 @@ fill_special()
 cdef class AccessLog(Recorder):
     """Formats records by `line_format` (Gunicorn's atoms) and writes them to `target`, a path or `-`: standard output.
 
-    Raises SettingsError for a malformed format and for a target that cannot be opened. What cannot be written later is
-    dropped; the error log says how many lines were.
+    With `json` each line is a JSON object instead. Raises SettingsError for a malformed format and for a target that
+    cannot be opened. What cannot be written later is dropped; the error log says how many lines were.
     """
 
-    def __init__(self, str line_format, str target):
+    def __init__(self, str line_format, str target, *, bint json=False):
+        self.json = json
         pieces = compile_format(line_format)
         self.texts = [text.encode() if kind == LITERAL else text for kind, text in pieces]
         self.count = len(pieces)
@@ -86,7 +93,23 @@ cdef class AccessLog(Recorder):
     def __repr__(self):
         return f"<AccessLog {self.sink.name} pending={self.lines.size}>"
 
-    cpdef int record(
+    cdef int record(self, Exchange exchange, uint64_t now_ns) except -1:
+        cdef uint64_t duration = now_ns - exchange.began_ns if now_ns > exchange.began_ns else 0
+        cdef Buffer line
+        if not self.json:
+            return self.put(
+                exchange.connection.address, exchange.environ or None, exchange.status, exchange.headers,
+                exchange.sent, exchange.began, duration,
+            )
+        line = self._take_spare()
+        try:
+            put_request(&line, exchange, now_ns, self._stamp_of(exchange.began))
+            self._join(&line)
+        finally:
+            self._give_back(&line)
+        return 0
+
+    cpdef int put(
         self, str remote, dict environ, str status, list headers, int64_t sent, double began, uint64_t duration_ns
     ) except -1:
         """Adds the line of one request; writes only when many have come together.
@@ -94,28 +117,42 @@ cdef class AccessLog(Recorder):
         `environ` is None for a request that was refused, `sent` are octets of body (negative: unknown), `began` is the
         wall clock in seconds.
         """
-        # Formatting may run Python (a Basic user, an object in the environ) and so let another thread in here: the line
-        # is put together apart and joins the others in one step that lets nobody in.
-        cdef Buffer line = self.spare
+        cdef Buffer line = self._take_spare()
+        cdef bytes stamp
         cdef int index, kind
-        self.spare.data = NULL
-        self.spare.size = self.spare.capacity = 0
         try:
             for index in range(self.count):
                 kind = self.codes[index]
                 if kind == TIME:
-                    self._put_stamp(&line, began)
+                    stamp = self._stamp_of(began)
+                    put_bytes(&line, PyBytes_AS_STRING(stamp), PyBytes_GET_SIZE(stamp))
                 elif kind <= RESPONSE_FIELD:
                     put_atom(&line, kind, self.texts[index], remote, environ, status, headers)
                 else:
                     put_figure(&line, kind, sent, duration_ns)
-            put_bytes(&line, "\n", 1)
-            if append(&self.lines, line.data, line.size) < 0:
-                raise MemoryError
+            self._join(&line)
         finally:
-            release(&self.spare)
-            self.spare = line
-            self.spare.size = 0
+            self._give_back(&line)
+        return 0
+
+    # Formatting may run Python (a Basic user, an object in the environ) and so let another thread in here: a line is
+    # put together apart and joins the others in one step that lets nobody in.
+
+    cdef Buffer _take_spare(self) noexcept:
+        cdef Buffer line = self.spare
+        self.spare.data = NULL
+        self.spare.size = self.spare.capacity = 0
+        return line
+
+    cdef void _give_back(self, Buffer* line) noexcept:
+        release(&self.spare)
+        self.spare = line[0]
+        self.spare.size = 0
+
+    cdef int _join(self, Buffer* line) except -1:
+        put_bytes(line, "\n", 1)
+        if append(&self.lines, line.data, line.size) < 0:
+            raise MemoryError
         if self.lines.size >= FLUSH_AT:
             self.flush()
         return 0
@@ -143,15 +180,16 @@ cdef class AccessLog(Recorder):
                 "access log %s cannot be opened anew: %s", self.sink.name, error.strerror
             )
 
-    cdef int _put_stamp(self, Buffer* line, double began) except -1:
-        """The local time, as strftime's `[%d/%b/%Y:%H:%M:%S %z]` is in the C locale; made once a second."""
+    cdef bytes _stamp_of(self, double began):
+        """The second as a line has it, made once a second: in JSON as RFC 3339 has it, in a text the local time, as
+        strftime's `[%d/%b/%Y:%H:%M:%S %z]` is in the C locale."""
         cdef int64_t second = <int64_t>began
         cdef bytes stamp = self.stamp
         if second != self.second:
-            stamp = stamp_of(second)
+            stamp = json_line.stamp_of(second) if self.json else stamp_of(second)
             self.stamp = stamp
             self.second = second
-        return put_bytes(line, PyBytes_AS_STRING(stamp), PyBytes_GET_SIZE(stamp))
+        return stamp
 
 
 cdef int put_atom(
@@ -194,12 +232,6 @@ cdef int put_figure(Buffer* line, int kind, int64_t sent, uint64_t duration_ns) 
     return put_bytes(line, ">", 1)
 
 
-cdef inline int put_bytes(Buffer* line, const char* data, size_t size) except -1:
-    if append(line, data, size) < 0:
-        raise MemoryError
-    return 0
-
-
 cdef int put_value(Buffer* line, object value) except -1:
     cdef bytes encoded
     if value is None:
@@ -239,17 +271,6 @@ cdef int put_escaped(Buffer* line, const unsigned char* data, size_t size) excep
             out += 4
     line.size = out - line.data
     return 0
-
-
-cdef int put_number(Buffer* line, uint64_t number, int least_digits) except -1:
-    cdef char[20] digits
-    cdef int at = 20
-    while number or least_digits > 0:
-        at -= 1
-        digits[at] = <char>(c"0" + number % 10)
-        number //= 10
-        least_digits -= 1
-    return put_bytes(line, &digits[at], 20 - at)
 
 
 cdef int put_environ(Buffer* line, dict environ, str name) except -1:

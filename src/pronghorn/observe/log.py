@@ -2,14 +2,19 @@
 
 import faulthandler
 import logging
+import os
 import re
+import time
 
 from pronghorn.errors import SettingsError
+from pronghorn.observe import json_line, metrics
 from pronghorn.observe.sink import Sink
 from pronghorn.observe.stream import ErrorStream
 from pronghorn.options.logs import LogOptions
 
 NAME = "pronghorn.error"
+
+START = "[%(asctime)s] [%(process)d] [%(levelname)s]"
 
 # Rule 32: what a peer sent may stand in a message, so nothing in it may move the cursor or pass for a record of its
 # own. Line feeds stay, because tracebacks have them; the bracket that begins a record is moved off the margin instead.
@@ -18,23 +23,59 @@ _FORGED_START = re.compile(r"\n(?=\[)")
 
 
 class LineFormatter(logging.Formatter):
-    """`[2026-11-20 22:37:02 +0000] [pid] [INFO] text`, the line that log readers of Gunicorn's know."""
+    """`[2026-11-20 22:37:02 +0000] [pid] [INFO] text`, the line that log readers of Gunicorn's know.
 
-    def __init__(self) -> None:
-        super().__init__("[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s", "%Y-%m-%d %H:%M:%S %z")
+    With `ids` the id of the request that the thread runs stands before the text, in brackets too.
+    """
+
+    def __init__(self, *, ids: bool = False) -> None:
+        super().__init__(f"{START} %(message)s", "%Y-%m-%d %H:%M:%S %z")
+        self._ids = ids
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line without traceback."""
+        request_id = json_line.current_request_id() if self._ids else None
+        text = super().formatMessage(record)
+        if request_id is None:
+            return text
+        start = f"{START} " % vars(record)
+        return f"{start}[{request_id}] {text.removeprefix(start)}"
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text without its last line feed, controls escaped."""
         return _FORGED_START.sub("\n ", super().format(record)).translate(_CONTROLS)
 
 
+class JsonFormatter(logging.Formatter):
+    """A JSON object in one line: docs/logging.md has its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON without a line feed."""
+        traces = [record.exc_text or self.formatException(record.exc_info)] if record.exc_info else []
+        traces += [record.stack_info] if record.stack_info else []
+        return json_record(record.levelname, record.getMessage(), "\n".join(traces) or None, at=record.created)
+
+
+def json_record(level: str, message: str, exception: str | None = None, *, at: float | None = None) -> str:
+    """A line of the error log as JSON; `at` is the wall clock in seconds, now where it is None."""
+    at = time.time() if at is None else at
+    return json_line.render({
+        "time": f"{json_line.stamp_of(int(at)).decode()}.{int(at % 1 * 1000):03}Z",
+        "level": level,
+        "pid": os.getpid(),
+        "request_id": json_line.current_request_id(),
+        "message": message,
+        "exception": exception,
+    })  # fmt: skip
+
+
 class SinkHandler(logging.Handler):
     """Writes records to a `Sink`; says how many were lost once it can write again."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, formatter: logging.Formatter | None = None) -> None:
         super().__init__()
         self.sink = sink
-        self.setFormatter(LineFormatter())
+        self.setFormatter(formatter or LineFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one record. A record whose arguments do not fit its text is written with both shown apart."""
@@ -85,9 +126,11 @@ def setup(options: LogOptions) -> None:
     for handler in [handler for handler in logger.handlers if isinstance(handler, SinkHandler)]:
         logger.removeHandler(handler)
         handler.sink.close()
-    logger.addHandler(SinkHandler(sink))
+    formatter = JsonFormatter() if options.log_format == "json" else LineFormatter(ids=options.request_id)
+    logger.addHandler(SinkHandler(sink, formatter))
     logger.setLevel(options.loglevel.upper())
     logger.propagate = False
+    metrics.setup(options)
 
 
 def reopen() -> None:
@@ -123,10 +166,10 @@ def give_to(uid: int, gid: int) -> None:
 
 def error_stream() -> ErrorStream:
     """The object for `wsgi.errors`: text written to it goes to the error log's target. `setup` comes first."""
-    sinks = _sinks()
-    if not sinks:
-        raise RuntimeError("the error log is not set up: call pronghorn.observe.log.setup first")
-    return ErrorStream(sinks[0])
+    for handler in logging.getLogger(NAME).handlers:
+        if isinstance(handler, SinkHandler):
+            return ErrorStream(handler.sink, json_record if isinstance(handler.formatter, JsonFormatter) else None)
+    raise RuntimeError("the error log is not set up: call pronghorn.observe.log.setup first")
 
 
 def _sinks() -> list[Sink]:

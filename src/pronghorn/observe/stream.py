@@ -2,6 +2,7 @@
 
 import io
 import threading
+from collections.abc import Callable
 
 from pronghorn.observe.sink import Sink
 
@@ -11,11 +12,15 @@ class ErrorStream(io.TextIOBase):
 
     Text without a line feed is kept until its line is complete or `flush` is called, for each thread apart: two
     requests that print at the same time do not share lines.
+
+    Arguments:
+        render: makes one line for the log of a level and of what is written at once; None: it is the line itself.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, render: Callable[[str, str], str] | None = None) -> None:
         super().__init__()
         self._sink = sink
+        self._render = render
         self._partial = threading.local()
 
     def __repr__(self) -> str:
@@ -43,4 +48,6 @@ class ErrorStream(io.TextIOBase):
             self._send(rest + "\n")
 
     def _send(self, lines: str) -> None:
+        if self._render is not None:
+            lines = self._render("ERROR", lines.removesuffix("\n")) + "\n"
         self._sink.write(lines.encode(errors="backslashreplace"))

@@ -63,6 +63,10 @@ DIFFERENCES = {
     "forwarded_allow_ips": Difference(
         effect="From everybody else X-Forwarded-* headers are dropped, not passed on to the application.",
     ),
+    "statsd_host": Difference(
+        effect="Counters are summed up for 50 ms, and several metrics share a datagram, on lines of their own.",
+    ),
+    "statsd_prefix": Difference(effect="A prefix of one letter gets its dot too."),
     "umask": Difference(
         effect="It is for the server's own files only. On the command line it is octal: `022`; Gunicorn reads `22` as "
         "decimal, which is refused here.",

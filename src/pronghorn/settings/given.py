@@ -1,6 +1,5 @@
 """What a source says: values with the place they come from, and what is wrong with the source itself."""
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, field
@@ -30,8 +29,8 @@ class Hook(Struct, frozen=True):
     """A function of a Python file that bears the name of one of Gunicorn's hooks."""
 
     name: str
-    function: Callable[..., Any] | str
-    """The function, or where it can be imported from: `package.module.function`."""
+    function: Any
+    """The function, or as a text where it can be imported from: `package.module.function`. A file may say anything."""
     origin: str
 
 

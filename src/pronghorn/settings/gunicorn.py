@@ -64,37 +64,11 @@ class Absent(Struct, frozen=True, kw_only=True):
         return f"{origin}: {self.name}: {self.why}" + (f"; {self.instead}" if self.instead else "")
 
 
-HOOKS: dict[str, tuple[str, ...]] = {
-    "on_starting": ("server",),
-    "on_reload": ("server",),
-    "when_ready": ("server",),
-    "pre_fork": ("server", "worker"),
-    "post_fork": ("server", "worker"),
-    "post_worker_init": ("worker",),
-    "worker_int": ("worker",),
-    "worker_abort": ("worker",),
-    "pre_exec": ("server",),
-    "pre_request": ("worker", "req"),
-    "post_request": ("worker", "req", "environ", "resp"),
-    "child_exit": ("server", "worker"),
-    "worker_exit": ("server", "worker"),
-    "nworkers_changed": ("server", "new_value", "old_value"),
-    "on_exit": ("server",),
-    "ssl_context": ("config", "default_ssl_context_factory"),
-    "on_dirty_starting": ("arbiter",),
-    "dirty_post_fork": ("arbiter", "worker"),
-    "dirty_worker_init": ("worker",),
-    "dirty_worker_exit": ("arbiter", "worker"),
-}
-"""The functions of a Python file that Gunicorn calls, and what it hands to them."""
-
 TAKE_OUT = "take it out"
 NO_TLS = "this version has no TLS"
 END_TLS = "have a load balancer or a proxy in front end it"
 SYSLOG = "there is no syslog"
 TO_JOURNAL = "the error log is standard error, which systemd and containers collect"
-STATSD = "there is no statsd"
-NO_STATSD = "the access log has each request's time (%(D)s)"
 LOGGING = "the logs have a fixed form"
 LOG_SETTINGS = "use errorlog, loglevel, accesslog and access_log_format"
 PASTE = "PasteDeploy files are not read"
@@ -439,15 +413,12 @@ _ROWS = (
         fate=Fate.HELD,
         why="the access log never goes to syslog",
     ),
-    Absent(name="statsd_host", flags=("--statsd-host",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
-    Absent(name="statsd_prefix", flags=("--statsd-prefix",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
-    Absent(name="dogstatsd_tags", flags=("--dogstatsd-tags",), fate=Fate.LEFT, why=STATSD, instead=NO_STATSD),
     Absent(
         name="enable_backlog_metric",
         flags=("--enable-backlog-metric",),
         takes=Takes.NOTHING,
         fate=Fate.LEFT,
-        why=STATSD,
+        why="the queues of the listeners are not measured",
         instead="`ss -ltn` shows the queue of each listener",
     ),
 )

@@ -16,6 +16,7 @@ from pronghorn.settings.environment import read_environment, read_platform, read
 from pronghorn.settings.files import read_files
 from pronghorn.settings.given import DEFAULT, REMEDY, Given, Hook, Layer, known_names, setting_name, unknown
 from pronghorn.settings.gunicorn import ABSENT, Fate
+from pronghorn.settings.hooks import HOOKS, settle
 from pronghorn.settings.values import convert
 
 
@@ -28,7 +29,7 @@ class Loaded(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     """Lines the user should see although the server can start."""
     hooks: tuple[Hook, ...] = ()
-    """The functions of Python files that are named as Gunicorn's hooks; of two with one name, the later file's."""
+    """The hooks of Python files, imported and checked; of two with one name, the later file's."""
 
 
 def load(
@@ -45,7 +46,7 @@ def load(
     `cwd`. With the same arguments this may be called again to reload. SettingsError holds one line for each problem
     of every source, also for a value that another source overrides.
     """
-    said = [*read_files(cwd, config), read_environment(environ), Layer(given=list(arguments))]
+    said = [*read_files(cwd, config), read_environment(environ), _given(arguments)]
     layers = [read_platform(environ), *said]
     if not any(given.name == "bind" for layer in said for given in layer.given):
         layers.append(read_port(environ))
@@ -72,15 +73,39 @@ def load(
     patches = [layer.patch for layer in layers if layer.patch is not None]
     problems += [line for patch in patches if (line := refusal(patch, values["worker_class"]))]
     problems += contradictions(values, origins, cwd)
+    hooks, wrong, unused = settle(hook for layer in layers for hook in layer.hooks)
+    problems, warnings = problems + wrong, warnings + unused
     # A source that cannot be read may well be the one that names the application.
     if needs_app and not values["app"] and not problems:
         problems.append("no application: name it as in `pronghorn module:attribute`, or set app in pronghorn.toml")
     if problems:
         raise SettingsError(*problems)
     warnings += cautions(values, origins)
-    hooks = {hook.name: hook for layer in layers for hook in layer.hooks}
-    warnings += [f"{hook.origin}: {hook.name}: this version does not run hooks" for hook in hooks.values()]
-    return Loaded(_build(values), origins, tuple(warnings), tuple(hooks.values()))
+    return Loaded(_build(values), origins, tuple(warnings), hooks)
+
+
+def load_hooks(arguments: Iterable[Given], cwd: Path, *, config: str | None = None) -> tuple[Hook, ...]:
+    """The hooks that `load` finds with the same arguments, and nothing else of what it does.
+
+    SettingsError holds one line for each problem of a source or a hook.
+    """
+    layers = [*read_files(cwd, config), _given(arguments)]
+    hooks, wrong, _ = settle(hook for layer in layers for hook in layer.hooks)
+    problems = [problem for layer in layers for problem in layer.problems] + wrong
+    if problems:
+        raise SettingsError(*problems)
+    return hooks
+
+
+def _given(arguments: Iterable[Given]) -> Layer:
+    """What the command line gives, or a program, which may give hooks as well."""
+    layer = Layer()
+    for given in arguments:
+        if given.name not in HOOKS:
+            layer.given.append(given)
+        elif given.value is not None:
+            layer.hooks.append(Hook(given.name, given.value, given.origin))
+    return layer
 
 
 def _prefer_passed(values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> list[str]:
@@ -106,12 +131,13 @@ def _answer(given: Given, problems: list[str], warnings: list[str]) -> None:
 
 
 def given_by_program(app: str, settings: Mapping[str, object]) -> tuple[tuple[Given, ...], str | None]:
-    """What a program gives to `pronghorn.run`, and the file that its `config` names.
+    """What a program gives to `pronghorn.run`, hooks among it, and the file that its `config` names.
 
     SettingsError with one line for each name that is no setting.
     """
     names = [name for name in settings if name != "config"]
-    problems = [f"run(): {unknown(name, known_names(), REMEDY)}" for name in names if setting_name(name) is None]
+    strange = [name for name in names if setting_name(name) is None and name not in HOOKS]
+    problems = [f"run(): {unknown(name, known_names(), REMEDY)}" for name in strange]
     config = settings.get("config")
     if config is not None and not isinstance(config, str | os.PathLike):
         problems.append(f"run(config=…): config must be a path, not {config!r}")

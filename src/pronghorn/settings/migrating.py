@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from pronghorn.options.table import TABLE
 from pronghorn.settings.describe import default_text
 from pronghorn.settings.differences import BEHAVIOURS, DIFFERENCES, Difference
-from pronghorn.settings.gunicorn import ABSENT, COMMAND, HOOKS, Absent, Fate
+from pronghorn.settings.gunicorn import ABSENT, COMMAND, Absent, Fate
+from pronghorn.settings.hooks import HOOKS
 
 GUNICORN = "27.0.1"
 """The version that the tables are about."""
@@ -54,6 +55,13 @@ only imported.
 """
 
 
+HOOKS_HERE = """\
+The hooks of a `gunicorn.conf.py` are called at the moments at which Gunicorn calls them, in the same process, with
+objects that have the attributes that hooks use: [hooks.md](hooks.md), which also says what is different. These are
+accepted and never called; each start says so:
+"""
+
+
 def page() -> str:
     """The page, as Markdown."""
     return "\n".join([
@@ -67,8 +75,8 @@ def page() -> str:
             ("Setting", "Option", "Answer", "Why", "Nearest"), (_absent_row(absent) for absent in ABSENT.values())
         ),
         "\n## Hooks\n",
-        "This version runs none; each start names those that a file defines, in a warning.\n",
-        "".join(f"- `{name}({', '.join(arguments)})`\n" for name, arguments in HOOKS.items()),
+        HOOKS_HERE,
+        "".join(f"- `{name}`: {point.never}\n" for name, point in HOOKS.items() if point.never),
     ])  # fmt: skip
 
 

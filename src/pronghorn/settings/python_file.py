@@ -11,7 +11,8 @@ from types import CodeType, ModuleType
 from pronghorn.options.patched import patcher
 from pronghorn.options.table import TABLE
 from pronghorn.settings.given import Given, Hook, Layer, Patch, known_names, setting_name, unknown
-from pronghorn.settings.gunicorn import COMMAND, HOOKS
+from pronghorn.settings.gunicorn import COMMAND
+from pronghorn.settings.hooks import HOOKS
 
 RENAME = "put _ in front if the name is the file's own"
 NOT_IN_A_FILE = "it has an effect on the command line only"
@@ -28,7 +29,7 @@ def read_python(path: Path, shown: str) -> Layer:
     """Run the file and take the names it leaves behind. `shown` is the path for messages.
 
     Functions, classes, modules, names that begin with `_` or hold a capital letter, and names that the file itself
-    reads are the file's own. Functions that are named as Gunicorn's hooks are hooks.
+    reads are the file's own. What is named as one of Gunicorn's hooks is a hook.
     """
     return _read(path, shown, lambda source: run(compile(source, str(path), "exec"), path))
 
@@ -69,8 +70,9 @@ def _read(path: Path, shown: str, names_of: Callable[[bytes], Mapping[str, objec
     lines, read = assignment_lines(tree), names_read(tree)
     for name, value in names.items():
         origin = f"{shown}:{lines[name]}" if name in lines else shown
-        if name in HOOKS and (callable(value) or isinstance(value, str)):
-            layer.hooks.append(Hook(name, value, origin))
+        if name in HOOKS:
+            if value is not None:
+                layer.hooks.append(Hook(name, value, origin))
         elif name in COMMAND and name in lines and value:
             layer.warnings.append(f"{origin}: {name}: {NOT_IN_A_FILE}")
         elif setting_name(name) is not None:
@@ -104,7 +106,7 @@ def assignment_lines(tree: ast.AST) -> dict[str, int]:
         targets: list[ast.expr] = []
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        elif isinstance(node, ast.FunctionDef) and node.name in HOOKS:
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in HOOKS:
             lines[node.name] = max(lines.get(node.name, 0), node.lineno)
         for target in targets:
             if isinstance(target, ast.Name):

@@ -51,7 +51,7 @@ timeout = "30s"
 ```
 
 A Python file sets them as global names, as with Gunicorn; [migrating.md](migrating.md#python-files) says which names
-are the file's own. Gunicorn's hooks are not run by this version; each start warns about them.
+are the file's own. Functions there that are called as Gunicorn's hooks are hooks: [hooks.md](hooks.md).
 """
 
 

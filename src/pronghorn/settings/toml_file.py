@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pronghorn.settings.given import REMEDY, Given, Layer, known_names, setting_name, unknown
+from pronghorn.settings.hooks import HOOKS
 
 PYPROJECT_TABLE = ("tool", "pronghorn")
 
@@ -37,7 +38,9 @@ def _read(path: Path, shown: str, table: tuple[str, ...]) -> Layer:
         line = lines.get((*table, key))
         origin = f"{shown}:{line}{place}" if line else f"{shown}{place}"
         name = setting_name(key)
-        if name is None:
+        if key in HOOKS:
+            layer.problems.append(f"{origin}: {key} is a hook, and hooks are functions: give it in a Python file")
+        elif name is None:
             layer.problems.append(f"{origin}: {unknown(key, known_names(), REMEDY)}")
         else:
             layer.given.append(Given(name, value, origin))

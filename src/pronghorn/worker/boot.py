@@ -18,13 +18,14 @@ from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
-from pronghorn.errors import AppLoadError, StartError
+from pronghorn.errors import StartError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import FleetOptions, Settings
 from pronghorn.worker import classes, privileges, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.hooks import Life
 from pronghorn.worker.recycling import Allowance
 from pronghorn.worker.serve import ORPHAN_END, Serving, reopen_logs, serve
 
@@ -49,6 +50,7 @@ class Birth:
         row: its row of the scoreboard.
         access: the access log, opened by the arbiter; None if there is none.
         app: the application if it was preloaded.
+        life: its hooks.
         report_to: write end of the pipe to the arbiter.
         leash: read end of a pipe that only the arbiter holds open: its end is the arbiter's death.
         foreign: descriptors of the arbiter that mean nothing here.
@@ -61,6 +63,7 @@ class Birth:
     listeners: Sequence[socket.socket]
     access: AccessLog | None
     app: Callable[..., Any] | None
+    life: Life
     report_to: int
     leash: int
     foreign: Sequence[int]
@@ -68,14 +71,26 @@ class Birth:
 
 def run(birth: Birth) -> int:
     """The whole life of a worker; its exit status. Called in the child, with the arbiter's signals still blocked."""
+    try:
+        return _run(birth)
+    finally:
+        birth.life.end()
+
+
+def _run(birth: Birth) -> int:
     born = time.monotonic()
     pending = _leave_the_arbiter(birth)
     try:
+        birth.life.begin()
         _give_up_privileges(birth)
         log.setup(birth.settings.logs)
+        birth.life.watch_for_abort()
         log.dump_stacks_here()
         app, greenlets = _load(birth)
-        engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access, greenlets=greenlets)
+        app = birth.life.load(app)
+        engine = build_engine(
+            app, birth.listeners, birth.settings, birth.row, birth.access, life=birth.life, greenlets=greenlets
+        )
         if pending:
             # USR1 came meanwhile: the first request already belongs into the new files.
             pending.clear()
@@ -84,14 +99,14 @@ def run(birth: Birth) -> int:
         end_with(birth.leash, ORPHAN_END)
         _start(engine, birth.settings.fleet, born)
     except StartError as error:
-        trace = error.trace if isinstance(error, AppLoadError) else ""
-        report.send(birth.report_to, report.Failed(str(error), trace))
+        report.send(birth.report_to, report.Failed(str(error), error.trace))
         return error.exit_status
     return serve(
         Serving(
             engine=engine,
             row=birth.row,
             access=birth.access,
+            life=birth.life,
             arbiter=birth.arbiter,
             leash=birth.leash,
             report_to=birth.report_to,

@@ -2,15 +2,18 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from socket import socket
 from typing import Any, TextIO, cast
 
 from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.loop import Engine
+from pronghorn.engine.recorder import Recorder, Recorders
 from pronghorn.engine.scoreboard import Slot
-from pronghorn.observe import log
+from pronghorn.observe import log, metrics
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import EngineOptions, Settings
+from pronghorn.worker.hooks import Life
 
 
 def build_engine(  # noqa: PLR0913 - what a worker is made of
@@ -20,6 +23,7 @@ def build_engine(  # noqa: PLR0913 - what a worker is made of
     row: Slot,
     access: AccessLog | None,
     *,
+    life: Life,
     greenlets: bool = False,
 ) -> Engine:
     """The engine that serves the WSGI callable `app` on `listeners`, not yet started.
@@ -27,10 +31,11 @@ def build_engine(  # noqa: PLR0913 - what a worker is made of
     Arguments:
         row: the worker's row of the scoreboard.
         access: the access log, or None.
+        life: the hooks; `worker.nr` is told where to look.
         greenlets: run requests in greenlets instead of in threads.
     """
     options = settings.engine
-    handler = WSGI(
+    wsgi = WSGI(
         app,
         options,
         listeners,
@@ -39,17 +44,37 @@ def build_engine(  # noqa: PLR0913 - what a worker is made of
         multiprocess=True,
         multithread=greenlets or options.threads > 1,
         trusted=settings.trust.forwarded_allow_ips,
+        id_header=settings.logs.request_id_header,
     )
-    make = engine_class(greenlets=greenlets)
-    return make(
+    handler = _with_hooks(wsgi, life)
+    engine = engine_class(greenlets=greenlets)(
         handler,
         listeners,
         options,
-        access=access,
+        access=recorder_of(access, metrics.current()),
         slot=row,
         recycle_after=recycle_after(options),
         ready_path=settings.fleet.ready_path,
+        id_header=settings.logs.request_id_header if settings.logs.request_id else None,
     )
+    life.worker.count = partial(getattr, engine if handler is wsgi else handler, "requests_answered")
+    return engine
+
+
+def _with_hooks(wsgi: WSGI, life: Life) -> Any:
+    """The handler with `pre_request` and `post_request` around it, if there is one of them."""
+    before, after = life.hooks.function("pre_request"), life.hooks.function("post_request")
+    if before is None and after is None:
+        return wsgi
+    from pronghorn.apps.hooked import Hooked  # noqa: PLC0415 - only where it is asked for
+
+    return Hooked(wsgi, life.worker, before, after)
+
+
+def recorder_of(*recorders: Recorder | None) -> Recorder | None:
+    """Those that there are, as one."""
+    found = [recorder for recorder in recorders if recorder is not None]
+    return Recorders(found) if len(found) > 1 else found[0] if found else None
 
 
 def engine_class(*, greenlets: bool) -> type[Engine]:

@@ -19,7 +19,7 @@ class Exit(IntEnum):
     """Wrong settings or a wrong command line."""
 
     APPLICATION = 3
-    """The application cannot be loaded: missing, not callable, or its import raised."""
+    """The application cannot be loaded: missing, not callable, or its import raised. Or a hook raised."""
 
     BOOT = 4
     """Workers kept dying before one of them was ever ready."""

@@ -23,6 +23,7 @@ from pronghorn.observe import log as observe_log
 from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.hooks import Life
 from pronghorn.worker.recycling import Allowance
 
 BEAT = 1.0
@@ -52,6 +53,7 @@ class Serving:
     engine: Engine
     row: Slot
     access: AccessLog | None
+    life: Life
     arbiter: int
     leash: int
     report_to: int
@@ -107,6 +109,7 @@ def serve(serving: Serving, pending: set[int]) -> int:
             _step(serving, watch)
     if not serving.engine.join(QUICK_STOP):
         log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
+    serving.life.end()
     _run_exit_functions()
     return Exit.OK
 
@@ -121,7 +124,8 @@ def _step(serving: Serving, watch: Watch) -> None:
             reopen_logs(serving.access)
         elif number == signal.SIGTERM:
             _drain(serving, watch, serving.graceful_timeout)
-        else:
+        elif watch.mode is not Mode.STOPPING:
+            serving.life.interrupt()
             _stop(serving, watch)
     if not watch.tired and watch.mode is Mode.SERVING and (why := _fatigue(serving, watch)):
         watch.tired = True
@@ -143,6 +147,8 @@ def _fatigue(serving: Serving, watch: Watch) -> str:
     """Why the worker wants to be replaced; empty if it does not."""
     if serving.engine.wants_recycling:
         return serving.engine.recycling_reason or "it has served long enough"
+    if not serving.life.worker.alive:
+        return "a hook has set worker.alive to False"
     now = time.monotonic()
     if now < watch.look_at:
         return ""
@@ -173,6 +179,7 @@ def _drain(serving: Serving, watch: Watch, limit: float) -> None:
     watch.stop_at = until if watch.stop_at is None else min(watch.stop_at, until)
     if watch.mode is Mode.SERVING:
         watch.mode = Mode.DRAINING
+        serving.life.worker.alive = False
         serving.row.state = scoreboard.DRAINING
         serving.engine.drain()
 

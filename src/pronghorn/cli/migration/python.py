@@ -4,7 +4,8 @@ import ast
 
 from pronghorn.cli.migration.command import UNKNOWN, Note, judge, notes_on_defaults
 from pronghorn.settings.given import known_names, setting_name, unknown
-from pronghorn.settings.gunicorn import ABSENT, COMMAND, HOOKS, Fate
+from pronghorn.settings.gunicorn import ABSENT, COMMAND, Fate
+from pronghorn.settings.hooks import HOOKS
 from pronghorn.settings.python_file import NOT_IN_A_FILE, RENAME, assignment_lines, global_nodes, is_own, names_read
 
 COMPUTED = object()
@@ -27,7 +28,8 @@ def migrate_python(text: str) -> tuple[str, list[tuple[int, Note]]]:
     for name, line in sorted(lines.items(), key=lambda item: item[1]):
         known = setting_name(name)
         if name in HOOKS:
-            notes.append((line, Note(f"{name}: this version does not run hooks")))
+            if never := HOOKS[name].never:
+                notes.append((line, Note(f"{name} is never called: {never}")))
         elif name in COMMAND:
             notes.append((line, Note(f"{name}: {NOT_IN_A_FILE}")))
         elif known in ABSENT:

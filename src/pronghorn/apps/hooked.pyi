@@ -1,0 +1,11 @@
+from collections.abc import Callable
+from typing import Any, final
+
+from pronghorn.apps.wsgi import WSGI
+
+@final
+class Hooked:
+    requests_answered: int
+    def __init__(
+        self, inner: WSGI, worker: object, before: Callable[..., Any] | None, after: Callable[..., Any] | None
+    ) -> None: ...

@@ -1,0 +1,138 @@
+"""The hooks that the arbiter calls, and `server`, which stands for it in all hooks.
+
+Hooks are functions, so they cannot travel from the process that prepares a reload: once that has shown that the
+configuration can be read in time, the arbiter reads the hooks itself. A hook that waits holds the arbiter up, as with
+Gunicorn; the workers serve meanwhile.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from pronghorn.arbiter.generation import Generation
+from pronghorn.arbiter.listeners import Listener
+from pronghorn.options import Settings
+from pronghorn.worker.handed import Application, Configuration, Log, Worker
+from pronghorn.worker.hooks import Hooks, Life
+
+
+class Sock:
+    """A listening socket as Gunicorn shows it: with the socket's own methods, and as text an address."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.sock = listener.socket
+        self.cfg_addr = listener.path or listener.socket.getsockname()
+        self._url = listener.url
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "sock":
+            raise AttributeError(name)
+        return getattr(self.sock, name)
+
+    def __str__(self) -> str:
+        return self._url
+
+    def __repr__(self) -> str:
+        return f"<listener {self._url}>"
+
+
+class Server:
+    """`server`: the arbiter, as hooks see it. One for its whole life: hooks leave things for one another there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.pid = os.getpid()
+        self.log = Log()
+        self.num_workers = settings.fleet.workers
+        self.worker_age = 0
+        self.LISTENERS: list[Sock] = []
+        self.WORKERS: dict[int, Worker] = {}
+        self.app = Application(settings)
+        self.show(settings)
+
+    def show(self, settings: Settings) -> None:
+        """Shows the settings of one generation from here on."""
+        self.cfg = Configuration(settings)
+        self.app.cfg = self.cfg
+        self.address = self.cfg.address
+        self.timeout = self.cfg.timeout
+        self.proc_name = settings.fleet.proc_name or settings.app.app
+
+    def __repr__(self) -> str:
+        return f"<arbiter {self.pid}, {len(self.WORKERS)} workers>"
+
+
+class ArbiterHooks:
+    """Calls the arbiter's hooks: those of the generation that serves, unless another is named."""
+
+    def __init__(self, settings: Settings, hooks: Hooks) -> None:
+        self.server = Server(settings)
+        self._settings, self._hooks = settings, hooks
+
+    def __repr__(self) -> str:
+        return f"<arbiter's {self._hooks}>"
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._hooks
+
+    def begin(self) -> None:
+        """The command has begun, and nothing is open. HookError if one raises."""
+        self.call("nworkers_changed", self.server.num_workers, None)
+        self.call("on_starting")
+
+    def open(self, listeners: Sequence[Listener]) -> None:
+        """These are listened on."""
+        self.server.LISTENERS = [Sock(listener) for listener in listeners]
+
+    def serve(self, generation: Generation) -> None:
+        """A generation serves from here on."""
+        self._settings, self._hooks = generation.settings, generation.hooks
+        self.server.show(self._settings)
+        self.open(generation.listeners)
+
+    def call(self, name: str, *arguments: object) -> None:
+        """Calls a hook of the serving generation. HookError if it raises."""
+        self._hooks.call(name, self.server, *arguments)
+
+    def before_exec(self) -> None:
+        """This process becomes the next arbiter. HookError if `pre_exec` raises."""
+        self.call("pre_exec")
+
+    def reload(self, generation: Generation) -> None:
+        """A new generation is prepared. HookError if its `on_reload` raises."""
+        self._call_for(generation, "on_reload")
+
+    def resize(self, old: int, new: int) -> None:
+        """Another number of workers is wanted."""
+        self.server.num_workers = new
+        self._hooks.try_call("nworkers_changed", self.server, new, old)
+
+    def bear(self, generation: Generation) -> Life:
+        """A worker of a generation is about to be forked. HookError if `pre_fork` raises."""
+        self.server.worker_age += 1
+        sockets = [Sock(listener) for listener in generation.listeners] if generation.hooks else []
+        worker = Worker(self.server.worker_age, self.server.pid, generation.settings, sockets, self.server.log)
+        self._call_for(generation, "pre_fork", worker)
+        return Life(generation.hooks, self.server, worker)
+
+    def born(self, pid: int, life: Life) -> None:
+        """It was forked."""
+        life.worker.pid = pid
+        self.server.WORKERS[pid] = life.worker
+
+    def bury(self, pid: int) -> None:
+        """It is gone."""
+        worker = self.server.WORKERS.pop(pid, None)
+        if worker is not None:
+            self._hooks.try_call("child_exit", self.server, worker)
+
+    def end(self) -> None:
+        """All is over."""
+        self._hooks.try_call("on_exit", self.server)
+
+    def _call_for(self, generation: Generation, name: str, *arguments: object) -> None:
+        """Calls a hook of a generation that may not serve yet."""
+        self.server.show(generation.settings)
+        try:
+            generation.hooks.call(name, self.server, *arguments)
+        finally:
+            self.server.show(self._settings)

@@ -1,0 +1,43 @@
+"""Where what is told about requests goes, and how it is written."""
+
+import re
+
+from msgspec import Struct
+
+STATSD_PORT = 8125
+HIGHEST_PORT = 65535
+
+_HOST_AND_PORT = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+(%\w+)?)\]|(?P<host>[^\s:\[\]/]*))(:(?P<port>[0-9]+))?")
+
+
+class Target(Struct, frozen=True):
+    """Where messages go: a path, or a host and a port; by datagrams, by a stream, or (None) by what is there."""
+
+    stream: bool | None
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+
+def check_statsd(text: str) -> None:
+    """ValueError unless `parse_statsd` takes it."""
+    parse_statsd(text)
+
+
+def parse_statsd(text: str) -> Target:
+    """The target that `host:8125`, `[::1]:8125`, `unix:///path` and the like write. Raises ValueError."""
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:").removeprefix("//")
+        if path:
+            return Target(stream=False, path=path)
+    elif (found := _host_and_port(text.removeprefix("udp://"), STATSD_PORT)) is not None and found[0]:
+        return Target(stream=False, host=found[0], port=found[1])
+    raise ValueError(f"{text!r} is no address of a statsd server: write host:8125 or unix:///path")
+
+
+def _host_and_port(text: str, default: int) -> tuple[str, int] | None:
+    found = _HOST_AND_PORT.fullmatch(text)
+    if found is None:
+        return None
+    port = int(found["port"] or default)
+    return (found["v6"] or found["host"], port) if 0 < port <= HIGHEST_PORT else None
