@@ -157,10 +157,8 @@ def test_the_environment_wins_over_them(flask):
     assert re.search(r'bind = \["127.0.0.1:5000"\] +# environment FLASK_RUN_PORT', shown)
     assert re.search(r"threads = 3 +# environment PRONGHORN_THREADS", shown)
     assert "COLOUR" not in shown
-    assert 'bind = ["127.0.0.1:6000"]' in run(flask, "--print-config", command=DEV, PORT="6000").stdout.replace(
-        "4000", "6000"
-    )
-    assert "127.0.0.1:8000" in run(flask, "--print-config", command=DEV, FLASK_SKIP_DOTENV="1").stdout
+    shown = run(flask, "--print-config", command=DEV, FLASK_SKIP_DOTENV="1", PORT="6000").stdout
+    assert re.search(r'bind = \["127.0.0.1:6000"\] +# environment PORT', shown)
 
 
 def test_without_python_dotenv_it_says_so(flask):
