@@ -49,8 +49,7 @@ FOUND = [
     ({"src/shop/__init__.py": "", "src/shop/web.py": HEAD + "app = Flask(__name__)"}, "src/shop/web.py", "shop.web"),
     ({"shop/__init__.py": "", "shop/web.py": HEAD + "app = Flask(__name__)"}, "shop.web", "shop.web"),
     ({"shop/__init__.py": HEAD + "app = Flask(__name__)"}, "shop", "shop"),
-    ({"shop/__init__.py": HEAD + "import shop.app
-def create_app(): return Flask('a')", "shop/app.py": ""},
+    ({"shop/__init__.py": HEAD + "import shop.app\ndef create_app(): return Flask('a')", "shop/app.py": ""},
      "shop", "a"),
     ({"hello.py": WSGI.format("app")}, "hello", "app"),
     ({"hello.py": WSGI.format("application")}, "hello", "application"),
