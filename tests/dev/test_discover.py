@@ -106,7 +106,8 @@ def test_where_nothing_is_named(place, files, found):
     [
         ({"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost:8000"}, True),
         ({"REMOTE_ADDR": "::1", "HTTP_HOST": "[::1]:8000"}, True),
-        ({"REMOTE_ADDR": "", "HTTP_HOST": "shop.localhost"}, True),
+        ({"REMOTE_ADDR": "127.0.0.2", "HTTP_HOST": "shop.localhost"}, True),
+        ({"REMOTE_ADDR": "", "HTTP_HOST": "localhost"}, False),
         ({"REMOTE_ADDR": "::ffff:127.0.0.1", "HTTP_HOST": "127.0.0.1"}, True),
         ({"REMOTE_ADDR": "192.0.2.1", "HTTP_HOST": "localhost"}, False),
         ({"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "attacker.example"}, False),

@@ -202,6 +202,13 @@ def test_nothing_is_lost_under_load(site):
     assert load.answered > 0
 
 
+def test_edits_of_the_same_size_in_the_same_second(serve):
+    site = serve("--reload", "app:app", PYTHONDONTWRITEBYTECODE="")
+    for _ in range(5):
+        site.helper()
+        site.shows()
+
+
 def test_broken_from_the_start(serve):
     site = serve("--reload", "app:app", "--preload", prepare=lambda site: site.helper("import nothing"))
     site.server.said("--preload: preload_app: it is left out")

@@ -15,8 +15,8 @@ def is_local(environ: Mapping[str, Any]) -> bool:
     A proxy or a tunnel on this machine connects from it for anybody, but says so; a page of an attacker can have a
     browser connect from it, under a name of the attacker's that resolves to 127.0.0.1 (DNS rebinding).
     """
-    peer = environ.get("REMOTE_ADDR", "")
-    if peer and not is_loopback(peer):
+    # Of a peer at a unix socket, mostly a proxy, nothing is known.
+    if not is_loopback(environ.get("REMOTE_ADDR", "")):
         return False
     forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     if forwarded is not None:

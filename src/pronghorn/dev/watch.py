@@ -9,6 +9,7 @@ import itertools
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -24,6 +25,10 @@ SAFETY = 1.0
 
 SETTLED = 0.05
 """Seconds without another change after which a burst of saves counts as over."""
+
+RACY = 2.0
+"""Seconds since its last change within which a source is compiled anew. A .pyc file knows its source by size and by the
+whole second of its change (PEP 552): another edit of the same size in that second would not be seen."""
 
 LONGEST_BURST = 2.0
 """Seconds after which a burst that does not end is told of all the same."""
@@ -50,7 +55,11 @@ class Imports:
         before = SourceFileLoader.path_stats
 
         def path_stats(loader: SourceFileLoader, path: str) -> Mapping[str, Any]:
-            self.read.setdefault(str(Path(path).absolute()), signature(path))
+            found = signature(path)
+            self.read.setdefault(str(Path(path).absolute()), found)
+            if found is not None and time.time() - found[0] / 1e9 < RACY:
+                # Without stats the import system neither reads nor writes a .pyc file.
+                raise OSError(f"{path} may change again in the same second")
             return before(loader, path)
 
         SourceFileLoader.path_stats = path_stats  # type: ignore[assignment, method-assign]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pronghorn.options.address import FdAddress, TcpAddress, is_loopback, parse_address
+from pronghorn.options.address import FdAddress, TcpAddress, UnixAddress, is_loopback, parse_address
 from pronghorn.options.option import Unit
 from pronghorn.settings.units import format_quantity
 
@@ -30,21 +30,21 @@ def cautions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -
     if values["worker_class"] == "gevent":
         yield f"{origins['worker_class']}: worker_class: {NO_GEVENT}"
 
+    if (values["reload"] or values["debug"]) and origins["preload_app"] != "default":
+        yield f"{origins['preload_app']}: preload_app: it is left out, because reload and debug import in the worker"
     if values["reload"]:
-        if origins["preload_app"] != "default":
-            yield f"{origins['preload_app']}: preload_app: it is left out, because reload imports the code anew"
         for name in values["reload_extra_files"]:
             if not glob.has_magic(name) and not (cwd / name).exists():
                 yield f"{origins['reload_extra_files']}: reload_extra_files: {name} is not there yet; it is waited for"
 
 
 def reachable(bind: Iterable[str]) -> Iterator[str]:
-    """Those of the addresses that other machines can reach, or may: what was inherited is not known."""
+    """Those of the addresses that other machines can reach, or may: by a proxy, or because they are inherited."""
     for text in bind:
         match parse_address(text):
             case TcpAddress(host) if not is_loopback(host):
                 yield text
-            case FdAddress():
+            case FdAddress() | UnixAddress():
                 yield text
 
 

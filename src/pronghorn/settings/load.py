@@ -125,7 +125,7 @@ def _settle(values: dict[str, Any], origins: dict[str, str], cwd: Path) -> None:
         if entry.option.zero_is_most and values[name] == 0:
             most = entry.option.maximum
             values[name] = min(most, values["limit_request_head"]) if entry.option.unit else most
-    if values["reload"]:
+    if values["reload"] or values["debug"]:
         # What is imported once, before the workers are forked, could not be imported anew.
         values["preload_app"] = False
     if values["chdir"] is not None:
