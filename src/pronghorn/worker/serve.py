@@ -22,6 +22,7 @@ from pronghorn.engine.scoreboard import Slot
 from pronghorn.observe import log as observe_log
 from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
+from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.recycling import Allowance
 
@@ -58,6 +59,7 @@ class Serving:
     graceful_timeout: float
     allowance: Allowance
     selector: selectors.BaseSelector
+    development: Development | None
 
 
 class Mode(Enum):
@@ -173,6 +175,8 @@ def _drain(serving: Serving, watch: Watch, limit: float) -> None:
     watch.stop_at = until if watch.stop_at is None else min(watch.stop_at, until)
     if watch.mode is Mode.SERVING:
         watch.mode = Mode.DRAINING
+        if serving.development is not None:
+            serving.development.leave()
         serving.row.state = scoreboard.DRAINING
         serving.engine.drain()
 
