@@ -100,7 +100,7 @@ class Sink:
             return self._write_regular(lines) if self._regular else self._write_pieces(lines)
 
     def forget_threads(self) -> None:
-        """Called in a child: a thread that was writing at the fork does not exist here, and would hold the lock for good.
+        """Called in a child: a thread that was writing at the fork is not here, and would hold the lock for ever.
 
         The arbiter has threads where hooks have started some, and applications fork.
         """
