@@ -13,7 +13,8 @@ def run(app: str, **settings: object) -> int:
     """Serve `app` as the command `pronghorn` does, until a signal stops the server; returns the exit status.
 
     `app` is written as on the command line (`"module:attribute"`). The other settings go by their names in
-    docs/settings.md (`workers=2, bind="127.0.0.1:8000", timeout="30s"`), and `config` names a file. They win over the
+    docs/settings.md (`workers=2, bind="127.0.0.1:8000", timeout="30s"`), hooks by theirs in docs/hooks.md
+    (`post_fork=connect`), and `config` names a file. They win over the
     environment and over configuration files, which are read as well. Must be called in the main thread, as it
     installs signal handlers.
 

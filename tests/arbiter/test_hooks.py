@@ -224,6 +224,13 @@ def test_a_worker_that_is_aborted(start, told, environ):
     assert server.text.count("Fatal Python error") == 1
 
 
+def test_a_worker_that_is_too_late_is_aborted(start, place, told):
+    (place / "app.py").write_text("import time\ntime.sleep(600)\n")
+    start("--workers", "1", "--boot-timeout", "2s", "app:app")
+    wait_until(told, "child_exit", 1)
+    assert told.names()[3:7] == ["pre_fork", "post_fork", "worker_abort", "worker_exit"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("name", ["on_starting", "when_ready"])
 def test_a_stop_during_a_hook_of_the_start(start, place, name, number):

@@ -90,7 +90,8 @@ def _run(birth: Birth) -> int:
         log.dump_stacks_here()
         development = Development.of(birth.settings.development, birth.report_to)
         app, greenlets = _load(birth, development)
-        app = birth.life.load(app)
+        if not isinstance(app, BrokenApplication):
+            app = birth.life.load(app)
         engine = build_engine(
             app, birth.listeners, birth.settings, birth.row, birth.access, life=birth.life, greenlets=greenlets
         )
