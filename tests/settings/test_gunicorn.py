@@ -96,6 +96,9 @@ VALUES = {
     "user": "0",
     "group": "0",
     "umask": "022",
+    "logger_class": "shop.Logger",
+    "syslog_addr": "udp://localhost",
+    "syslog_facility": "user",
 }
 """Where `200` would be no value."""
 

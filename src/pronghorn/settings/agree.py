@@ -31,6 +31,11 @@ def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[
     """One line for each setting that has no effect beside another one."""
     if values["worker_class"] == GEVENT and origins["threads"] != DEFAULT:
         yield f"{origins['threads']}: threads means nothing with worker_class gevent; worker_connections bounds it"
+    if values["log_format"] == "json" and origins["access_log_format"] != DEFAULT:
+        yield f"{origins['access_log_format']}: access_log_format means nothing with log_format json"
+    for name in ("logconfig_dict", "logconfig_json", "logconfig"):
+        if values["log_format"] == "json" and values[name]:
+            yield f"{origins[name]}: {name} has formatters of its own; log_format json is for the server's own files"
 
 
 def refusal(patch: Patch, worker_class: str) -> str | None:
