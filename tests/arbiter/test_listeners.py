@@ -9,9 +9,10 @@ import pytest
 from tests.support.raw import wait_for
 
 from pronghorn.arbiter.listeners import close_listeners, open_listeners
-from pronghorn.arbiter.preparation import Preparation, Task
+from pronghorn.arbiter.preparation import Preparation, Sources, Task
 from pronghorn.errors import ListenError, StartError
 from pronghorn.options import NetworkOptions, Settings
+from pronghorn.worker.hooks import Hooks
 
 
 @pytest.fixture
@@ -26,6 +27,10 @@ def listen():
 
     yield run
     close_listeners(opened)
+
+
+def sources_of(settings):
+    return Sources(lambda: (settings, False), Hooks)
 
 
 def has_ipv6():
@@ -174,7 +179,7 @@ def test_a_reload_keeps_every_socket_of_a_name(listen):
     """`localhost` is 127.0.0.1 and ::1 on many machines; here two addresses that each machine has stand for it."""
     held = [replace(one, text="localhost:0") for one in listen("127.0.0.1:0", "127.0.0.2:0")]
     settings = Settings(network=NetworkOptions(bind=("localhost:0",)))
-    preparation = Preparation(2, Task(lambda: settings, Path.cwd(), held, ()))
+    preparation = Preparation(2, Task(sources_of(settings), Path.cwd(), held, (), 5))
     found = []
     try:
         wait_for(lambda: found.append(preparation.result()) or found[-1] is not None, "the answer")
@@ -187,7 +192,7 @@ def test_a_reload_keeps_every_socket_of_a_name(listen):
 def test_a_path_that_is_no_text_is_a_clear_refusal(tmp_path):
     name = os.fsdecode(b"a\xff.sock")
     settings = Settings(network=NetworkOptions(bind=(f"unix:{tmp_path}/{name}",)))
-    preparation = Preparation(2, Task(lambda: settings, Path.cwd(), (), ()))
+    preparation = Preparation(2, Task(sources_of(settings), Path.cwd(), (), (), 5))
     try:
         with pytest.raises(StartError, match=r"the settings cannot be handed over: .*a\\udcff\.sock.* is not UTF-8"):
             wait_for(preparation.result, "the answer")

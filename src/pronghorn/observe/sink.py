@@ -9,9 +9,13 @@ import os
 import select
 import stat
 import threading
+import weakref
 from pathlib import Path
 
 STANDARD = "-"
+
+_sinks: "weakref.WeakSet[Sink]" = weakref.WeakSet()
+"""Those of this process."""
 
 
 class Sink:
@@ -36,6 +40,7 @@ class Sink:
         self._regular = True
         self._waits = False
         self.reopen()
+        _sinks.add(self)
 
     def __repr__(self) -> str:
         return f"<Sink {self.name} lost={self.lost}>"
@@ -93,6 +98,13 @@ class Sink:
             if self._torn:
                 lines = b"\n" + lines
             return self._write_regular(lines) if self._regular else self._write_pieces(lines)
+
+    def forget_threads(self) -> None:
+        """Called in a child: a thread that was writing at the fork is not here, and would hold the lock for ever.
+
+        The arbiter has threads where hooks have started some, and applications fork.
+        """
+        self._lock = threading.RLock()
 
     def taken_back(self) -> tuple[int, str]:
         """How many lines were lost since the last call, and why the last of them was."""
@@ -180,3 +192,11 @@ def _open_standard(descriptor: int) -> int:
         except OSError:
             return os.dup(descriptor)
     return os.dup(descriptor)
+
+
+def _forget_threads() -> None:
+    for sink in _sinks:
+        sink.forget_threads()
+
+
+os.register_at_fork(after_in_child=_forget_threads)
