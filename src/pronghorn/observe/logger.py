@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from pronghorn.errors import SettingsError
 from pronghorn.observe import logconfig, metrics
 from pronghorn.observe.json_line import current_request_id
-from pronghorn.observe.lines import CLOCK, FORMAT, JsonFormatter, LineFormatter, SinkHandler
+from pronghorn.observe.records import CLOCK, FORMAT, JsonFormatter, LineFormatter, SinkHandler
 from pronghorn.observe.sink import Sink
 from pronghorn.observe.syslog import SyslogHandler
 
