@@ -207,7 +207,7 @@ def test_a_long_value_is_cut_and_the_line_is_whole(tmp_path):
 
 
 def test_a_record_whose_arguments_do_not_fit(tmp_path, capfd):
-    from pronghorn.observe.log import JsonFormatter, SinkHandler
+    from pronghorn.observe.records import JsonFormatter, SinkHandler
     from pronghorn.observe.sink import Sink
 
     handler = SinkHandler(Sink(str(tmp_path / "log"), 2), JsonFormatter())

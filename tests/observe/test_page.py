@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.process import Server, run
-from tests.support.raw import wait_for
+from tests.support.raw import Client, wait_for
 
 PAGE = (Path(__file__).parents[2] / "docs" / "logging.md").read_text()
 COMMANDS = re.findall(r"^pronghorn (.+)$", PAGE, re.MULTILINE)
@@ -31,6 +31,24 @@ def test_the_commands_are_right(tmp_path, command):
     (tmp_path / "app.py").write_text(APP)
     result = run(tmp_path, "--check-config", *shlex.split(command))
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["logger_class", "logconfig_dict"])
+def test_the_python_files_do_what_they_say(tmp_path, name):
+    (text,) = [
+        text for text in re.findall(r"```python\n(# gunicorn\.conf\.py\n.+?)```", PAGE, re.DOTALL) if name in text
+    ]
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "gunicorn.conf.py").write_text(text)
+    with Server(tmp_path, "--workers", "1", "app:app") as server, Client(server.url) as client:
+        client.get("/healthz")
+        client.get("/error", "X-Tenant: anna")
+        if name == "logger_class":
+            line = '127.0.0.1 anna "GET /error HTTP/1.1" 500\n'
+            wait_for(lambda: server.output.read_text() == line, "the line")
+        else:
+            server.said(r"ERROR [0-9a-f]+-[0-9a-f]+-2 Error handling request GET /error")
+            server.said(r'INFO [0-9a-f]+-[0-9a-f]+-1 127\.0\.0\.1 .+"GET /healthz HTTP/1\.1" 200')
 
 
 def test_the_lines_have_the_fields_of_the_examples_and_of_the_tables(tmp_path):

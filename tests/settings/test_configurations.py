@@ -177,7 +177,8 @@ def test_a_file_for_gevent(tmp_path):
 def test_a_file_about_logs(tmp_path):
     (tmp_path / "shop_hooks.py").write_text("def pre_request(worker, req): ...\n")
     result = loaded(tmp_path, LOGGING)
-    assert told(result) == ["logconfig_dict"]
+    assert told(result) == []
+    assert result.settings.logs.logconfig_dict["root"]["handlers"] == ["console"]
     assert {hook.name for hook in result.hooks} == {"on_starting", "when_ready", "pre_request"}
 
 

@@ -97,6 +97,9 @@ VALUES = {
     "group": "0",
     "umask": "022",
     "reload_engine": "poll",
+    "logger_class": "shop.Logger",
+    "syslog_addr": "udp://localhost",
+    "syslog_facility": "user",
 }
 """Where `200` would be no value."""
 

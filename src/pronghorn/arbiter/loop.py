@@ -51,6 +51,7 @@ from pronghorn.observe import metrics
 from pronghorn.options import Settings
 from pronghorn.worker import classes, native
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.handed import Configuration
 from pronghorn.worker.hooks import Hooks
 from pronghorn.worker.privileges import account_of, drop, masked
 
@@ -113,7 +114,7 @@ def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> i
         called = ArbiterHooks(settings, hooks)
         lineage = cleanup.enter_context(Lineage(surroundings, pidfile, selector, called.before_exec))
         with masked(settings.identity.umask):
-            observe_log.setup(settings.logs)
+            observe_log.setup(settings.logs, Configuration(settings))
             if pidfile is not None:
                 pidfile.write()
         with signals.interrupting("the hooks of the start ran"):

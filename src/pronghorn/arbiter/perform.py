@@ -55,6 +55,7 @@ from pronghorn.observe import log as observe_log
 from pronghorn.worker import report
 from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.handed import Configuration
 from pronghorn.worker.hooks import Life, tell
 from pronghorn.worker.privileges import masked
 
@@ -409,7 +410,7 @@ class Performer:
         self._means.hooks.serve(self._generations[number])
         try:
             with masked(settings.identity.umask):
-                observe_log.setup(settings.logs)
+                observe_log.setup(settings.logs, Configuration(settings))
         except StartError as error:
             # Its workers could open it a moment ago; the arbiter stays with the log it has.
             log.error("%s", error)  # noqa: TRY400 - the line says it all

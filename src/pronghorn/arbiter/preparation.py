@@ -25,10 +25,13 @@ from pronghorn.arbiter.generation import NO_HOOKS, Generation
 from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.errors import StartError
+from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
 from pronghorn.worker.boot import ARBITER_SIGNALS
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.handed import Configuration
 from pronghorn.worker.hooks import Hooks
+from pronghorn.worker.privileges import masked
 
 LONGEST_ANSWER = 1 << 20
 """Bytes; more than the kernel passes in one message."""
@@ -249,6 +252,8 @@ def _prepare(task: Task) -> tuple[Prepared | Refused, list[socket.socket]]:
         os.chdir(task.folder)
         settings, hooked = task.sources.settings()
         generation = Generation.prepare(settings, task.held)
+        with masked(settings.identity.umask):
+            observe_log.setup(settings.logs, Configuration(settings))
     except StartError as error:
         return Refused("; ".join(str(error).splitlines())), []
     except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it

@@ -130,7 +130,13 @@ def metavar(entry: Entry) -> str:
     return entry.option.metavar or (type_text(entry).upper() if entry.option.unit else PLACEHOLDERS[entry.kind])
 
 
-PLACEHOLDERS = {Kind.INTEGER: "NUMBER", Kind.NUMBER: "NUMBER", Kind.TEXT: "WORD", Kind.LIST: "TEXT"}
+PLACEHOLDERS = {
+    Kind.INTEGER: "NUMBER",
+    Kind.NUMBER: "NUMBER",
+    Kind.TEXT: "WORD",
+    Kind.LIST: "TEXT",
+    Kind.MAPPING: "JSON",
+}
 
 GUNICORN_FLAGS = frozenset(
     flag

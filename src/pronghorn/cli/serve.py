@@ -12,8 +12,10 @@ from pronghorn.errors import StartError
 from pronghorn.observe.sink import STANDARD
 from pronghorn.options import Settings
 from pronghorn.options.inherited import HANDOVER, addressed_to
+from pronghorn.options.logs import LogOptions
 from pronghorn.settings import Hook
 from pronghorn.settings.load import given_by_program
+from pronghorn.settings.python_file import CONFIG
 
 
 def serve(source: Source, *, ends: bool = True) -> int:
@@ -34,7 +36,7 @@ def serve(source: Source, *, ends: bool = True) -> int:
 
     def read_again() -> tuple[Settings, bool]:
         settings, hooks = _read(source)
-        return settings, bool(hooks)
+        return settings, bool(hooks) or _names_config(settings.logs)
 
     return run(settings, Hooks(hooks), Sources(read_again, lambda: Hooks(source.hooks())), ends=ends)
 
@@ -57,12 +59,19 @@ def _read(source: Source) -> tuple[Settings, tuple[Hook, ...]]:
     placed = msgspec.structs.replace(
         logs,
         errorlog=_placed(source.cwd, logs.errorlog),
+        logconfig=logs.logconfig and _placed(source.cwd, logs.logconfig),
+        logconfig_json=logs.logconfig_json and _placed(source.cwd, logs.logconfig_json),
         accesslog=logs.accesslog and _placed(source.cwd, logs.accesslog),
     )
     if development.reload:
         watched += [glob.escape(str(path)) for path in source.files()]
         development = msgspec.structs.replace(development, reload_extra_files=tuple(watched))
     return msgspec.structs.replace(loaded.settings, logs=placed, development=development), loaded.hooks
+
+
+def _names_config(logs: LogOptions) -> bool:
+    """Whether a class or a function of the Python file itself logs; like hooks they do not travel as data."""
+    return f"{CONFIG}." in f"{logs.logger_class} {logs.logconfig_dict}"
 
 
 def _placed(folder: Path, log: str) -> str:

@@ -164,7 +164,7 @@ cdef class AccessLog(Recorder):
         self.lines.size = 0
         if self.sink.write(lines) and self.sink.lost:
             lost, reason = self.sink.taken_back()
-            logging.getLogger("pronghorn.error.access").warning(
+            logging.getLogger("pronghorn.error").warning(
                 "%d access log lines were lost: %s could not be written (%s)", lost, self.sink.name, reason
             )
 
@@ -174,7 +174,7 @@ cdef class AccessLog(Recorder):
         try:
             self.sink.reopen()
         except OSError as error:
-            logging.getLogger("pronghorn.error.access").error(
+            logging.getLogger("pronghorn.error").error(
                 "access log %s cannot be opened anew: %s", self.sink.name, error.strerror
             )
 

@@ -1,146 +1,187 @@
-"""The error log: a logger whose lines look like Gunicorn's and which can neither stop nor break the server."""
+"""The logs of this process: made from the settings, opened anew, given to another user, and what else writes there.
 
+The logger itself is `observe.logger.Logger`, or the class that the setting `logger_class` names.
+"""
+
+import contextlib
 import faulthandler
+import importlib
 import logging
 import os
-import re
-import time
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
-from pronghorn.errors import SettingsError
-from pronghorn.observe import json_line, metrics
-from pronghorn.observe.sink import Sink
+from pronghorn.errors import SettingsError, StartError
+from pronghorn.observe import logconfig, metrics
+from pronghorn.observe.records import NAME, SinkHandler, json_record
+from pronghorn.observe.logger import Logger, all_handlers
+from pronghorn.observe.sink import STANDARD, Sink
 from pronghorn.observe.stream import ErrorStream
-from pronghorn.options.logs import LogOptions
+from pronghorn.options.logs import OWN_LOGGER, LogOptions
 
-NAME = "pronghorn.error"
+__all__ = ["NAME", "SinkHandler"]
 
-START = "[%(asctime)s] [%(process)d] [%(levelname)s]"
+NEEDS_GUNICORN = (
+    "; it is made from Gunicorn's: install gunicorn beside (it is then imported and never run), or begin with "
+    f"{OWN_LOGGER}, which has the same methods"
+)
 
-# Rule 32: what a peer sent may stand in a message, so nothing in it may move the cursor or pass for a record of its
-# own. Line feeds stay, because tracebacks have them; the bracket that begins a record is moved off the margin instead.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
-_FORGED_START = re.compile(r"\n(?=\[)")
+log = logging.getLogger(NAME)
 
 
-class LineFormatter(logging.Formatter):
-    """`[2026-11-20 22:37:02 +0000] [pid] [INFO] text`, the line that log readers of Gunicorn's know.
+class _Process:
+    """The logs of this process."""
 
-    With `ids` the id of the request that the thread runs stands before the text, in brackets too.
+    logger: Any = None
+    options: LogOptions | None = None
+    sink: Sink | None = None
+    """The error log's target, for what is no record: `wsgi.errors`, stacks, what is printed."""
+    outputs: tuple[int, int] | None = None
+    """Standard output and error as they were before they were captured."""
+
+
+_process = _Process()
+
+
+def setup(options: LogOptions, cfg: Any = None, *, anew: bool = True) -> None:
+    """Opens the logs.
+
+    Arguments:
+        cfg: all settings in Gunicorn's shape; `options` where a logger needs no others.
+        anew: also if they are open with the same settings, as a fork inherits them.
+
+    Raises:
+        SettingsError: something cannot be opened, or the logger cannot be made.
     """
-
-    def __init__(self, *, ids: bool = False) -> None:
-        super().__init__(f"{START} %(message)s", "%Y-%m-%d %H:%M:%S %z")
-        self._ids = ids
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """The line without traceback."""
-        request_id = json_line.current_request_id() if self._ids else None
-        text = super().formatMessage(record)
-        if request_id is None:
-            return text
-        start = f"{START} " % vars(record)
-        return f"{start}[{request_id}] {text.removeprefix(start)}"
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as text without its last line feed, controls escaped."""
-        return _FORGED_START.sub("\n ", super().format(record)).translate(_CONTROLS)
+    cfg = options if cfg is None else cfg
+    with _import_path(cfg):
+        wanted = _find_class(options.logger_class)
+        if not anew and _process.options == options and type(_process.logger) is wanted:
+            return
+        sink = _open(options)
+        old, _process.sink = _process.sink, sink
+        _capture(options, sink)
+        if old is not None:
+            old.close()
+        logconfig.join_names()
+        _process.logger = _made(wanted, options, cfg)
+    _process.options = options
+    log.handle = partial(_handle, log)  # type: ignore[method-assign]
+    metrics.setup(options)
 
 
-class JsonFormatter(logging.Formatter):
-    """A JSON object in one line: docs/logging.md has its fields."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON without a line feed."""
-        traces = [record.exc_text or self.formatException(record.exc_info)] if record.exc_info else []
-        traces += [record.stack_info] if record.stack_info else []
-        return json_record(record.levelname, record.getMessage(), "\n".join(traces) or None, at=record.created)
+def logger() -> Any:
+    """The logger: `server.log` in hooks. `setup` comes first."""
+    if _process.logger is None:
+        raise RuntimeError("the logs are not set up: call pronghorn.observe.log.setup first")
+    return _process.logger
 
 
-def json_record(level: str, message: str, exception: str | None = None, *, at: float | None = None) -> str:
-    """A line of the error log as JSON; `at` is the wall clock in seconds, now where it is None."""
-    at = time.time() if at is None else at
-    return json_line.render({
-        "time": f"{json_line.stamp_of(int(at)).decode()}.{int(at % 1 * 1000):03}Z",
-        "level": level,
-        "pid": os.getpid(),
-        "request_id": json_line.current_request_id(),
-        "message": message,
-        "exception": exception,
-    })  # fmt: skip
-
-
-class SinkHandler(logging.Handler):
-    """Writes records to a `Sink`; says how many were lost once it can write again."""
-
-    def __init__(self, sink: Sink, formatter: logging.Formatter | None = None) -> None:
-        super().__init__()
-        self.sink = sink
-        self.setFormatter(formatter or LineFormatter())
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Writes one record. A record whose arguments do not fit its text is written with both shown apart."""
-        try:
-            text = self.format(record)
-        except Exception as error:  # noqa: BLE001 - the text is the application's or a bug; a log call must not raise
-            text = self.format(_unformatted(record, error))
-        if self.sink.lost:
-            self._report_loss()
-        self.sink.write(f"{text}\n".encode(errors="backslashreplace"))
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's signature
-        """Counts instead of printing a traceback to standard error, which is what this handler writes to."""
-        self.sink.lost += 1
-
-    def _report_loss(self) -> None:
-        lost, reason = self.sink.taken_back()
-        notice = loss_notice(lost, self.sink, reason)
-        if not self.sink.write(f"{self.format(notice)}\n".encode(errors="backslashreplace")):
-            # Not written, and itself counted as lost: only the real ones stay.
-            self.sink.lost = lost
-
-
-def loss_notice(lost: int, sink: Sink, reason: str) -> logging.LogRecord:
-    """The record that says how many lines `sink` did not take, and why."""
-    text = f"{lost} log line{'s were' if lost > 1 else ' was'} lost: {sink.name} could not be written ({reason})"
-    return logging.LogRecord(NAME, logging.WARNING, __file__, 0, text, None, None)
-
-
-def _unformatted(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    text = f"{record.msg!r} with {record.args!r} ({type(error).__name__}: {error})"
-    return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, text, None, None)
-
-
-def setup(options: LogOptions) -> None:
-    """Points the loggers `pronghorn.error` and below it at `options.errorlog`.
-
-    Raises SettingsError if that cannot be opened. It can be called again; the handler of the call before is closed.
-    """
+def _open(options: LogOptions) -> Sink:
     try:
-        sink = Sink(options.errorlog, 2)
+        return Sink(options.errorlog, 2)
     except OSError as error:
         raise SettingsError(
             f"errorlog: {options.errorlog!r} cannot be opened for writing ({error.strerror}); "
             "name a file this user may write, or - for standard error"
         ) from error
-    logger = logging.getLogger(NAME)
-    for handler in [handler for handler in logger.handlers if isinstance(handler, SinkHandler)]:
-        logger.removeHandler(handler)
-        handler.sink.close()
-    formatter = JsonFormatter() if options.log_format == "json" else LineFormatter(ids=options.request_id)
-    logger.addHandler(SinkHandler(sink, formatter))
-    logger.setLevel(options.loglevel.upper())
-    logger.propagate = False
-    metrics.setup(options)
+
+
+@contextlib.contextmanager
+def _import_path(cfg: Any) -> Iterator[None]:
+    """What settings name is found where the application will be."""
+    more = [getattr(cfg, "chdir", None) or str(os.getcwd()), *(getattr(cfg, "pythonpath", None) or ())]  # noqa: PTH109
+    before = list(sys.path)
+    sys.path[:0] = [folder for folder in more if folder not in before]
+    try:
+        yield
+    finally:
+        sys.path[:] = [*[folder for folder in sys.path if folder in before or folder not in more]]
+
+
+def _find_class(name: str) -> type[Any]:
+    module, _, attribute = name.replace(":", ".").rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    # What is imported is somebody's program and may raise anything.
+    except Exception as error:
+        needs = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "gunicorn"
+        said = f"logger_class: {name!r} cannot be imported: {type(error).__name__}: {error}"
+        raise SettingsError(said + NEEDS_GUNICORN * needs) from error
+    if not isinstance(found, type):
+        raise SettingsError(f"logger_class: {name!r} is no class")
+    return found
+
+
+def _made(wanted: type[Any], options: LogOptions, cfg: Any) -> Any:
+    """The logger of that class, with the new settings; the one that there is, if it is of the class."""
+    if type(_process.logger) is wanted:
+        _process.logger.setup(cfg)
+        return _process.logger
+    before = {one: list(one.handlers) for one in _loggers()}
+    for one, handlers in before.items():
+        if not isinstance(_process.logger, Logger | None):
+            one.handlers[:] = []  # A class that is not ours leaves handlers of its own behind.
+        elif not issubclass(wanted, Logger):
+            one.handlers[:] = [handler for handler in handlers if not isinstance(handler, SinkHandler)]
+    try:
+        return wanted(cfg)
+    # It is somebody's program and may raise anything.
+    except Exception as error:
+        for one, handlers in before.items():
+            one.handlers[:] = handlers
+        if isinstance(error, StartError):
+            raise
+        raise SettingsError(f"logger_class: {options.logger_class!r} raised {type(error).__name__}: {error}") from error
+
+
+def _loggers() -> tuple[logging.Logger, logging.Logger]:
+    return log, logging.getLogger("pronghorn.access")
+
+
+def _handle(one: logging.Logger, record: logging.LogRecord) -> None:
+    """A handler or a filter of the user's that raises breaks nothing that logs."""
+    try:
+        logging.Logger.handle(one, record)
+    except Exception as error:  # noqa: BLE001 - as it says
+        said = f"{record.msg!s:.500} {record.args!r:.500}" if record.args else f"{record.msg!s:.500}"
+        text = f"a log handler raised {type(error).__name__}: {error}; the record was: {said}"
+        notice = logging.LogRecord(NAME, logging.ERROR, __file__, 0, text, None, None)
+        if _process.sink is not None:
+            SinkHandler(_process.sink).handle(notice)
+
+
+def _capture(options: LogOptions, sink: Sink) -> None:
+    """Points standard output and error at the error log's file, or back where they were."""
+    wanted = options.capture_output and options.errorlog != STANDARD
+    if not wanted and _process.outputs is None:
+        return
+    if _process.outputs is None:
+        _process.outputs = os.dup(1), os.dup(2)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    targets = (sink.fileno(), sink.fileno()) if wanted else _process.outputs
+    for number, target in zip((1, 2), targets, strict=True):
+        os.dup2(target, number)
 
 
 def reopen() -> None:
-    """Opens the error log anew, as USR1 asks after logrotate; says so in the old one when that fails."""
-    for sink in _sinks():
-        try:
-            sink.reopen()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            logging.getLogger(NAME).error("error log %s cannot be opened anew: %s", sink.name, reason)  # noqa: TRY400
+    """Opens the log files anew, as USR1 asks after logrotate; says so in the old ones when that fails."""
+    options, sink = _process.options, _process.sink
+    if options is None or sink is None:
+        return
+    try:
+        sink.reopen()
+        _capture(options, sink)
+    except OSError as error:
+        log.error("error log %s cannot be opened anew: %s", sink.name, error.strerror or error)  # noqa: TRY400
+    try:
+        _process.logger.reopen_files()
+    except Exception:
+        log.exception("The logger's reopen_files failed")
     if faulthandler.is_enabled():
         dump_stacks_here()
 
@@ -150,27 +191,24 @@ def dump_stacks_here() -> None:
 
     The dump is written by the signal handler itself, so no thread needs the interpreter lock for it.
     """
-    for sink in _sinks():
-        faulthandler.enable(sink.fileno(), all_threads=True)
+    if _process.sink is not None:
+        faulthandler.enable(_process.sink.fileno(), all_threads=True)
 
 
 def give_to(uid: int, gid: int) -> None:
-    """Makes the log file the user's own; says so if that cannot be done."""
-    for sink in _sinks():
+    """Makes the log files the user's own; says so if that cannot be done."""
+    sinks = [handler.sink for handler in all_handlers() if isinstance(handler, SinkHandler)]
+    for sink in [*sinks, *([_process.sink] if _process.sink else [])]:
         try:
             sink.give_to(uid, gid)
         except OSError as error:
             reason = error.strerror or str(error)
-            logging.getLogger(NAME).error("error log %s cannot be given to user %d: %s", sink.name, uid, reason)  # noqa: TRY400
+            log.error("log %s cannot be given to user %d: %s", sink.name, uid, reason)  # noqa: TRY400
 
 
 def error_stream() -> ErrorStream:
     """The object for `wsgi.errors`: text written to it goes to the error log's target. `setup` comes first."""
-    for handler in logging.getLogger(NAME).handlers:
-        if isinstance(handler, SinkHandler):
-            return ErrorStream(handler.sink, json_record if isinstance(handler.formatter, JsonFormatter) else None)
-    raise RuntimeError("the error log is not set up: call pronghorn.observe.log.setup first")
-
-
-def _sinks() -> list[Sink]:
-    return [handler.sink for handler in logging.getLogger(NAME).handlers if isinstance(handler, SinkHandler)]
+    options, sink = _process.options, _process.sink
+    if options is None or sink is None:
+        raise RuntimeError("the error log is not set up: call pronghorn.observe.log.setup first")
+    return ErrorStream(sink, json_record if options.log_format == "json" else None)

@@ -42,17 +42,24 @@ class Gauge:
             self._shown = (value, statsd)
 
 
+_counter: Counter | None = None
+"""Held here as well: whoever configures `logging` throws handlers out."""
+
+
 def setup(options: LogOptions) -> None:
     """Connects to the statsd server that is set, unless that is done; counts what the error log says.
 
     A name that cannot be looked up is a warning: nobody should be without a server because the one for metrics is not
     there.
     """
-    for counter in _counters():
-        if counter.key == _key(options):
-            return
-        log.removeHandler(counter)
-        counter.statsd.close()
+    global _counter  # noqa: PLW0603 - one for each process
+    if _counter is not None and _counter.key == _key(options):
+        log.addHandler(_counter)
+        return
+    if _counter is not None:
+        log.removeHandler(_counter)
+        _counter.statsd.close()
+        _counter = None
     if options.statsd_host is None:
         return
     try:
@@ -60,16 +67,20 @@ def setup(options: LogOptions) -> None:
     except SettingsError as error:
         log.warning("%s. Nothing is measured", error)
         return
-    log.addHandler(Counter(statsd, options))
+    _counter = Counter(statsd, options)
+    log.addHandler(_counter)
 
 
 def current() -> Statsd | None:
     """What metrics are sent to."""
-    return next((counter.statsd for counter in _counters()), None)
+    return None if _counter is None else _counter.statsd
 
 
-def _counters() -> list[Counter]:
-    return [handler for handler in log.handlers if isinstance(handler, Counter)]
+def measure(name: object, value: object, kind: object) -> None:
+    """Sends one metric, if there is a server and the metric is whole."""
+    statsd = current()
+    if statsd is not None and name and value is not None and kind:
+        statsd.measure(str(name), value, str(kind))
 
 
 def _key(options: LogOptions) -> tuple[str | None, str, str]:

@@ -1,11 +1,20 @@
-"""Where what is told about requests goes, and how it is written."""
+"""The addresses of syslog and statsd, and how they are written."""
 
 import re
 
 from msgspec import Struct
 
+SYSLOG_PORT = 514
 STATSD_PORT = 8125
 HIGHEST_PORT = 65535
+
+FACILITIES = {
+    name: number
+    for number, name in enumerate((
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+    ))
+} | {f"local{number}": 16 + number for number in range(8)} | {"security": 4}  # fmt: skip
+"""By the names of syslog.conf(5); the numbers are those of RFC 3164 section 4.1.1."""
 
 _HOST_AND_PORT = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+(%\w+)?)\]|(?P<host>[^\s:\[\]/]*))(:(?P<port>[0-9]+))?")
 
@@ -19,9 +28,31 @@ class Target(Struct, frozen=True):
     port: int = 0
 
 
+def check_syslog(text: str) -> None:
+    """ValueError unless `parse_syslog` takes it."""
+    parse_syslog(text)
+
+
 def check_statsd(text: str) -> None:
     """ValueError unless `parse_statsd` takes it."""
     parse_statsd(text)
+
+
+def parse_syslog(text: str) -> Target:
+    """The target that `udp://host:514`, `tcp://host`, `unix:///dev/log#dgram` and the like write. Raises ValueError."""
+    scheme, slashes, rest = text.partition("://")
+    if slashes and scheme == "unix":
+        path, _, kind = rest.partition("#")
+        if path and kind in ("", "dgram", "stream"):
+            return Target({"dgram": False, "stream": True}.get(kind), path)
+    elif slashes and scheme in ("udp", "tcp"):
+        found = _host_and_port(rest, SYSLOG_PORT)
+        if found is not None:
+            return Target(scheme == "tcp", "", found[0] or "localhost", found[1])
+    raise ValueError(
+        f"{text!r} is no address of syslog: write udp://host:514, tcp://host:514, unix:///dev/log, or a unix socket's "
+        "sort behind it, #dgram or #stream"
+    )
 
 
 def parse_statsd(text: str) -> Target:

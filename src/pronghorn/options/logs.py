@@ -1,15 +1,23 @@
 """What can be set about the error log, the access log, and what else is told about requests."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from pronghorn.options.log_targets import check_statsd
+from pronghorn.options.log_targets import FACILITIES, check_statsd, check_syslog
 from pronghorn.options.option import Option
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
+OWN_LOGGER = "pronghorn.observe.logger.Logger"
+
+GUNICORNS_LOGGERS = dict.fromkeys(
+    ("simple", "egg:gunicorn#simple", "gunicorn.glogging.logger", "gunicorn.instrument.statsd.statsd"), OWN_LOGGER
+)
+"""Gunicorn's own loggers, as its files may name them: ours does what they do."""
+
+_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*[.:][^\W\d]\w*")
 NOT_AN_ID = (
     "authorization",
     "connection",
@@ -24,6 +32,12 @@ NOT_AN_ID = (
 """Headers that mean something else, to the server or to every application."""
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
+
+
+def check_class(text: str) -> None:
+    """ValueError unless `text` names a class in a module."""
+    if not _CLASS.fullmatch(text):
+        raise ValueError(f"{text!r} is not a class: write module.Class, as in shop.logs.Logger")
 
 
 def check_header(text: str) -> None:
@@ -102,6 +116,109 @@ class LogOptions(Struct, frozen=True, kw_only=True):
             check=check_header,
         ),
     ] = "X-Request-ID"
+
+    capture_output: Annotated[
+        bool,
+        Option(
+            doc="Send what the application writes to standard output and standard error to the file of the error log.",
+            gunicorn="capture_output",
+        ),
+    ] = False
+
+    logger_class: Annotated[
+        str,
+        Option(
+            doc="A class of yours in the place of the server's logger: one derived from it, or from Gunicorn's. Each "
+            "request then costs a call of its `access`.",
+            gunicorn="logger_class",
+            metavar="CLASS",
+            aliases=GUNICORNS_LOGGERS,
+            check=check_class,
+        ),
+    ] = OWN_LOGGER
+
+    logconfig: Annotated[
+        str | None,
+        Option(
+            doc="A configuration file (INI) of Python's `logging`, for the loggers `gunicorn.error` and "
+            "`gunicorn.access`.",
+            flags=("--log-config",),
+            gunicorn="logconfig",
+            metavar="FILE",
+            default_text="none",
+        ),
+    ] = None
+
+    logconfig_dict: Annotated[
+        dict[str, Any],
+        Option(
+            doc="The same as a table, in the form of `logging.config.dictConfig`; it is taken before the files.",
+            gunicorn="logconfig_dict",
+            metavar="JSON",
+            default_text="none",
+        ),
+    ] = field(default_factory=dict)
+
+    logconfig_json: Annotated[
+        str | None,
+        Option(
+            doc="The same as a JSON file; it is taken before the INI file.",
+            flags=("--log-config-json",),
+            gunicorn="logconfig_json",
+            metavar="FILE",
+            default_text="none",
+        ),
+    ] = None
+
+    syslog: Annotated[
+        bool,
+        Option(
+            doc="Send both logs to syslog besides.",
+            flags=("--log-syslog",),
+            gunicorn="syslog",
+        ),
+    ] = False
+
+    syslog_addr: Annotated[
+        str,
+        Option(
+            doc="Where syslog is: `udp://host:port`, `tcp://host:port`, or `unix:///dev/log`, behind which `#dgram` or "
+            "`#stream` may say what sort of socket it is.",
+            flags=("--log-syslog-to",),
+            gunicorn="syslog_addr",
+            metavar="ADDRESS",
+            check=check_syslog,
+        ),
+    ] = "udp://localhost:514"
+
+    syslog_prefix: Annotated[
+        str | None,
+        Option(
+            doc="What stands in the place of the process name in the name of the program, `gunicorn.PREFIX.error`.",
+            flags=("--log-syslog-prefix",),
+            gunicorn="syslog_prefix",
+            metavar="PREFIX",
+            default_text="proc_name, or else the application",
+        ),
+    ] = None
+
+    syslog_facility: Annotated[
+        str,
+        Option(
+            doc="The facility of the messages.",
+            flags=("--log-syslog-facility",),
+            gunicorn="syslog_facility",
+            choices=tuple(FACILITIES),
+        ),
+    ] = "user"
+
+    disable_redirect_access_to_syslog: Annotated[
+        bool,
+        Option(
+            doc="Keep the access log out of syslog.",
+            gunicorn="disable_redirect_access_to_syslog",
+        ),
+    ] = False
 
     statsd_host: Annotated[
         str | None,

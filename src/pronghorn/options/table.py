@@ -19,9 +19,17 @@ class Kind(Enum):
     BOOLEAN = "boolean"
     TEXT = "string"
     LIST = "array"
+    MAPPING = "object"
 
 
-KINDS = {int: Kind.INTEGER, float: Kind.NUMBER, bool: Kind.BOOLEAN, str: Kind.TEXT, tuple: Kind.LIST}
+KINDS = {
+    int: Kind.INTEGER,
+    float: Kind.NUMBER,
+    bool: Kind.BOOLEAN,
+    str: Kind.TEXT,
+    tuple: Kind.LIST,
+    dict: Kind.MAPPING,
+}
 
 
 class Entry(Struct, frozen=True, kw_only=True):

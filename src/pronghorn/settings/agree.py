@@ -42,8 +42,12 @@ def cautions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -
     """One line for each setting that has another effect than its name says, or none beside another one."""
     if values["worker_class"] == GEVENT and origins["threads"] != DEFAULT:
         yield f"{origins['threads']}: threads means nothing with worker_class gevent; worker_connections bounds it"
-
-    if (values["reload"] or values["debug"]) and origins["preload_app"] != "default":
+    if values["log_format"] == "json" and origins["access_log_format"] != DEFAULT:
+        yield f"{origins['access_log_format']}: access_log_format means nothing with log_format json"
+    for name in ("logconfig_dict", "logconfig_json", "logconfig"):
+        if values["log_format"] == "json" and values[name]:
+            yield f"{origins[name]}: {name} has formatters of its own; log_format json is for the server's own files"
+    if (values["reload"] or values["debug"]) and origins["preload_app"] != DEFAULT:
         yield f"{origins['preload_app']}: preload_app: it is left out, because reload and debug import in the worker"
     if values["reload"]:
         for name in values["reload_extra_files"]:

@@ -14,6 +14,7 @@ TYPES = {
     Kind.BOOLEAN: "true or false",
     Kind.TEXT: "text",
     Kind.LIST: "list of texts",
+    Kind.MAPPING: "table, or its JSON",
 }
 UNITS = {Unit.SECONDS: "duration", Unit.BYTES: "size", Unit.MODE: "permission bits"}
 
@@ -58,6 +59,9 @@ def toml_value(value: Any) -> str:
     """The value as TOML writes it."""
     if isinstance(value, tuple):
         return "[" + ", ".join(toml_value(member) for member in value) + "]"
+    if isinstance(value, dict):
+        # As a text: TOML has no word for a null inside of it.
+        return toml_value(msgspec.json.encode(value).decode())
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
     # What JSON writes for a text, a number and a truth value is TOML too.

@@ -63,6 +63,20 @@ DIFFERENCES = {
     "forwarded_allow_ips": Difference(
         effect="From everybody else X-Forwarded-* headers are dropped, not passed on to the application.",
     ),
+    "accesslog": Difference(
+        effect="Lines are written together, within 50 ms; nobody waits for one that cannot be written; it is counted.",
+    ),
+    "logger_class": Difference(
+        effect="Gunicorn's own classes mean the server's; one that is derived from them needs Gunicorn installed. "
+        "`access` is called when the response has been sent.",
+    ),
+    "logconfig": Difference(effect="The loggers have our names too: `pronghorn.error`, `pronghorn.access`."),
+    "logconfig_dict": Difference(effect="On the command line and in the environment it is JSON."),
+    "logconfig_json": Difference(effect="A file that is missing is an error; Gunicorn goes on without it."),
+    "syslog": Difference(
+        effect="A syslog that does not listen, or not fast enough, loses messages instead of holding requests up; over "
+        "TCP a message ends with a line feed.",
+    ),
     "statsd_host": Difference(
         effect="Counters are summed up for 50 ms, and several metrics share a datagram, on lines of their own.",
     ),

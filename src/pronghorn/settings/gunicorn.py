@@ -67,10 +67,6 @@ class Absent(Struct, frozen=True, kw_only=True):
 TAKE_OUT = "take it out"
 NO_TLS = "this version has no TLS"
 END_TLS = "have a load balancer or a proxy in front end it"
-SYSLOG = "there is no syslog"
-TO_JOURNAL = "the error log is standard error, which systemd and containers collect"
-LOGGING = "the logs have a fixed form"
-LOG_SETTINGS = "use errorlog, loglevel, accesslog and access_log_format"
 PASTE = "PasteDeploy files are not read"
 FACTORY = 'write a module that calls paste.deploy.loadapp, and name it: "module:application"'
 NO_ASGI = "it is for ASGI applications, and this version serves WSGI"
@@ -337,58 +333,7 @@ _ROWS = (
             "websocket_max_message_size",
         )
     ),
-    # Logging
-    Absent(
-        name="logger_class",
-        flags=("--logger-class",),
-        fate=Fate.LEFT,
-        why=LOGGING,
-        instead=LOG_SETTINGS,
-        quiet=("gunicorn.glogging.logger", "simple", "egg:gunicorn#simple"),
-    ),
-    Absent(name="logconfig", flags=("--log-config",), fate=Fate.LEFT, why=LOGGING, instead=LOG_SETTINGS),
-    Absent(name="logconfig_dict", fate=Fate.LEFT, why=LOGGING, instead=LOG_SETTINGS),
-    Absent(name="logconfig_json", flags=("--log-config-json",), fate=Fate.LEFT, why=LOGGING, instead=LOG_SETTINGS),
-    Absent(
-        name="capture_output",
-        flags=("--capture-output",),
-        takes=Takes.NOTHING,
-        fate=Fate.LEFT,
-        why="what the application prints goes to the command's own output, not to errorlog",
-        instead="redirect the command: `pronghorn … >>app.log 2>&1`",
-    ),
-    Absent(
-        name="syslog",
-        flags=("--log-syslog",),
-        takes=Takes.NOTHING,
-        fate=Fate.LEFT,
-        why=SYSLOG,
-        instead=TO_JOURNAL,
-    ),
-    Absent(
-        name="syslog_addr",
-        flags=("--log-syslog-to",),
-        fate=Fate.LEFT,
-        why=SYSLOG,
-        instead=TO_JOURNAL,
-        quiet=("udp://localhost:514", "unix:///dev/log"),
-    ),
-    Absent(
-        name="syslog_facility",
-        flags=("--log-syslog-facility",),
-        fate=Fate.LEFT,
-        why=SYSLOG,
-        instead=TO_JOURNAL,
-        quiet=("user",),
-    ),
-    Absent(name="syslog_prefix", flags=("--log-syslog-prefix",), fate=Fate.LEFT, why=SYSLOG, instead=TO_JOURNAL),
-    Absent(
-        name="disable_redirect_access_to_syslog",
-        flags=("--disable-redirect-access-to-syslog",),
-        takes=Takes.NOTHING,
-        fate=Fate.HELD,
-        why="the access log never goes to syslog",
-    ),
+    # Metrics
     Absent(
         name="enable_backlog_metric",
         flags=("--enable-backlog-metric",),

@@ -107,6 +107,8 @@ def _property(entry: Entry) -> dict[str, Any]:
 
 def _schema_type(entry: Entry) -> dict[str, Any]:
     option = entry.option
+    if entry.kind is Kind.MAPPING:
+        return {"type": ["string", "object"]}
     if entry.kind is Kind.LIST:
         return {"type": ["string", "array"], "items": {"type": "string"}}
     if option.choices:

@@ -1,11 +1,14 @@
 """From what stands in a source to the value of a setting: type, unit, bounds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, TypeGuard
 
+import msgspec
+
 from pronghorn.options.option import Unit
 from pronghorn.options.table import Entry, Kind
+from pronghorn.settings.plain import plain
 from pronghorn.settings.units import format_quantity, parse_quantity
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -105,6 +108,21 @@ def _list(entry: Entry, raw: object) -> tuple[str, ...]:
     return values
 
 
+def _mapping(entry: Entry, raw: object) -> dict[str, Any]:
+    if isinstance(raw, str):
+        try:
+            raw = msgspec.json.decode(raw) if raw.strip() else {}
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{entry.name}: {_shown(raw)} is not JSON: {error}") from error
+    if not isinstance(raw, Mapping):
+        raise _wrong(entry, raw, "a table")
+    try:
+        found: dict[str, Any] = plain(raw)
+    except ValueError as error:
+        raise ValueError(f"{entry.name}: {error}") from error
+    return found
+
+
 def _is_text(raw: object) -> TypeGuard[str]:
     """Whether it is a text that a file could hold: no NUL, none of the bytes Python reads as half a character."""
     return isinstance(raw, str) and "\0" not in raw and not any("\ud800" <= letter <= "\udfff" for letter in raw)
@@ -137,4 +155,5 @@ CONVERTERS: dict[Kind, Callable[[Entry, object], Any]] = {
     Kind.BOOLEAN: _boolean,
     Kind.TEXT: _text,
     Kind.LIST: _list,
+    Kind.MAPPING: _mapping,
 }

@@ -27,6 +27,7 @@ from pronghorn.worker import classes, privileges, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
+from pronghorn.worker.handed import Configuration
 from pronghorn.worker.hooks import Life
 from pronghorn.worker.recycling import Allowance
 from pronghorn.worker.serve import ORPHAN_END, Serving, reopen_logs, serve
@@ -85,7 +86,7 @@ def _run(birth: Birth) -> int:
     try:
         birth.life.begin()
         _give_up_privileges(birth)
-        log.setup(birth.settings.logs)
+        log.setup(birth.settings.logs, Configuration(birth.settings), anew=False)
         birth.life.watch_for_abort()
         log.dump_stacks_here()
         development = Development.of(birth.settings.development, birth.report_to)

@@ -12,6 +12,7 @@ from pronghorn.engine.recorder import Recorder, Recorders
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.observe import log, metrics
 from pronghorn.observe.access import AccessLog
+from pronghorn.observe.logger import is_plain
 from pronghorn.options import EngineOptions, Settings
 from pronghorn.worker.hooks import Life
 
@@ -51,7 +52,7 @@ def build_engine(  # noqa: PLR0913 - what a worker is made of
         handler,
         listeners,
         options,
-        access=recorder_of(access, metrics.current()),
+        access=recorder_of(_access_of(log.logger(), access), metrics.current()),
         slot=row,
         recycle_after=recycle_after(options),
         ready_path=settings.fleet.ready_path,
@@ -69,6 +70,15 @@ def _with_hooks(wsgi: WSGI, life: Life) -> Any:
     from pronghorn.apps.hooked import Hooked  # noqa: PLC0415 - only where it is asked for
 
     return Hooked(wsgi, life.worker, before, after)
+
+
+def _access_of(logger: Any, access: AccessLog | None) -> Recorder | None:
+    """The access log: our own, unless the logger wants to hear of each request."""
+    if is_plain(logger):
+        return access
+    from pronghorn.apps.told import LoggerRecorder  # noqa: PLC0415 - only where it is asked for
+
+    return LoggerRecorder(logger)
 
 
 def recorder_of(*recorders: Recorder | None) -> Recorder | None:

@@ -3,10 +3,11 @@
 All of them take further attributes: hooks leave things for one another there.
 """
 
-import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pronghorn.observe import log
 from pronghorn.options import Settings
 from pronghorn.options.address import FdAddress, TcpAddress, UnixAddress, parse_address
 from pronghorn.options.table import TABLE
@@ -54,16 +55,24 @@ class Configuration:
         return False
 
     @property
-    def uid(self) -> int | None:
-        """The user that workers become."""
+    def uid(self) -> int:
+        """The user that workers become, or are."""
         account = account_of(self._settings.identity)
-        return None if account is None else account.uid
+        return os.geteuid() if account is None else account.uid
 
     @property
-    def gid(self) -> int | None:
-        """The group that workers become."""
+    def gid(self) -> int:
+        """The group that workers become, or have."""
         account = account_of(self._settings.identity)
-        return None if account is None else account.gid
+        return os.getegid() if account is None else account.gid
+
+    user = uid
+    group = gid
+
+    @property
+    def proc_name(self) -> str:
+        """The name of the processes, or else of the application."""
+        return self._settings.fleet.proc_name or self._settings.app.app
 
 
 def _address(text: str) -> tuple[str, int] | str | int:
@@ -77,36 +86,13 @@ def _address(text: str) -> tuple[str, int] | str | int:
 
 
 class Log:
-    """`log`: the error log, with all methods of a `logging.Logger`."""
-
-    def __init__(self) -> None:
-        self.error_log = logging.getLogger("pronghorn.error")
+    """`log`: the logger of this process (`observe.logger.Logger`, or `logger_class`); a reload may make another."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "error_log":
-            raise AttributeError(name)
-        return getattr(self.error_log, name)
+        return getattr(log.logger(), name)
 
-    @property
-    def access_log(self) -> "NoAccessLogger":
-        """What stands for the logger of Gunicorn's access log."""
-        return NoAccessLogger("pronghorn.access")
-
-
-class NoAccessLogger(logging.Logger):
-    """The access log passes through no logger: what is asked of one has no effect, and is answered so."""
-
-    def addFilter(self, filter: Any) -> None:  # noqa: A002, N802 - logging's signature
-        """Says that it has no effect."""
-        self._answer(f"filter {filter!r}")
-
-    def addHandler(self, hdlr: Any) -> None:  # noqa: N802 - logging's signature
-        """Says that it has no effect."""
-        self._answer(f"handler {hdlr!r}")
-
-    def _answer(self, what: str) -> None:
-        text = "log.access_log: the access log does not pass through Python's logging, so the %s has no effect"
-        logging.getLogger("pronghorn.error").warning(text, what)
+    def __repr__(self) -> str:
+        return f"<log: {log.logger()!r}>"
 
 
 class Application:
