@@ -10,10 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pronghorn.apps.load import enter_surroundings, load
-from pronghorn.dev.page import BrokenApplication
 from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.loop import Engine
@@ -24,10 +23,12 @@ from pronghorn.observe.access import AccessLog
 from pronghorn.options import FleetOptions, Settings
 from pronghorn.worker import privileges, report
 from pronghorn.worker.build import build_engine
-from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.recycling import Allowance
 from pronghorn.worker.serve import ORPHAN_END, Serving, reopen_logs, serve
+
+if TYPE_CHECKING:
+    from pronghorn.worker.develop import Development
 
 DEFAULT_SWITCH_INTERVAL = 0.005
 """Seconds; CPython's own (sys.setswitchinterval)."""
@@ -75,7 +76,7 @@ def run(birth: Birth) -> int:
         _give_up_privileges(birth)
         log.setup(birth.settings.logs)
         log.dump_stacks_here()
-        development = Development.of(birth.settings.development, birth.report_to)
+        development = _development(birth)
         app = birth.app or _load(birth, development)
         engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access)
         if pending:
@@ -84,7 +85,7 @@ def run(birth: Birth) -> int:
             reopen_logs(birth.access)
         # Not before the application is loaded: one that forks while it is imported must find one thread.
         end_with(birth.leash, ORPHAN_END)
-        _start(engine, birth.settings.fleet, born, asks=not isinstance(app, BrokenApplication))
+        _start(engine, birth.settings.fleet, born, asks=not (development and development.broken))
         if development:
             development.watch()
     except StartError as error:
@@ -140,7 +141,18 @@ def _shorten_switches() -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-def _load(birth: Birth, development: Development | None) -> Callable[..., Any]:
+def _development(birth: Birth) -> "Development | None":
+    """The development mode, if the settings ask for it."""
+    options = birth.settings.development
+    if not (options.reload or options.debug):
+        return None
+    # No other server pays for it.
+    from pronghorn.worker.develop import Development  # noqa: PLC0415
+
+    return Development(options, birth.report_to)
+
+
+def _load(birth: Birth, development: "Development | None") -> Callable[..., Any]:
     enter_surroundings(birth.settings.app)
     return development.load(birth.settings.app.app) if development else load(birth.settings.app.app)
 
