@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from pronghorn import __version__
 from pronghorn.arbiter.listeners import Listener
-from pronghorn.dev.watch import POLL, engine_in_use
 from pronghorn.options import Settings
 from pronghorn.options.fleet import GEVENT
 
@@ -18,9 +17,7 @@ def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
         yield f"listening on {listener.url}"
     yield f"{_fleet(settings)}, arbiter pid {os.getpid()}"
     if settings.development.reload:
-        greenlets = settings.fleet.worker_class == GEVENT
-        engine = engine_in_use(settings.development.reload_engine, greenlets=greenlets)
-        yield f"files are watched: {_WATCHING[engine]}"
+        yield f"files are watched: {_watching(settings)}"
     yield f"reload: kill -HUP {os.getpid()}   stop: kill {os.getpid()} (or Ctrl-C, which does not wait for requests)"
 
 
@@ -35,10 +32,14 @@ def _fleet(settings: Settings) -> str:
             return f"{workers} of class {own}"
 
 
-_WATCHING = {
-    "inotify": "the kernel tells of changes (reload_engine inotify, by watchfiles)",
-    "poll": f"each is looked at every {POLL:g} s (reload_engine poll; pip install pronghorn[reload] for inotify)",
-}
+def _watching(settings: Settings) -> str:
+    # No other server pays for it.
+    from pronghorn.dev.watch import POLL, engine_in_use  # noqa: PLC0415
+
+    greenlets = settings.fleet.worker_class == GEVENT
+    if engine_in_use(settings.development.reload_engine, greenlets=greenlets) == "inotify":
+        return "the kernel tells of changes (reload_engine inotify, by watchfiles)"
+    return f"each is looked at every {POLL:g} s (reload_engine poll; pip install pronghorn[reload] for inotify)"
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,10 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pronghorn.apps.load import check_threads, enter_surroundings, load
-from pronghorn.dev.page import BrokenApplication
 from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.loop import Engine
@@ -25,12 +24,14 @@ from pronghorn.observe.access import AccessLog
 from pronghorn.options import FleetOptions, Settings
 from pronghorn.worker import classes, privileges, report
 from pronghorn.worker.build import build_engine
-from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.handed import Configuration
 from pronghorn.worker.hooks import Life
 from pronghorn.worker.recycling import Allowance
 from pronghorn.worker.serve import ORPHAN_END, Serving, reopen_logs, serve
+
+if TYPE_CHECKING:
+    from pronghorn.worker.develop import Development
 
 DEFAULT_SWITCH_INTERVAL = 0.005
 """Seconds; CPython's own (sys.setswitchinterval)."""
@@ -89,9 +90,9 @@ def _run(birth: Birth) -> int:
         log.setup(birth.settings.logs, Configuration(birth.settings), anew=False)
         birth.life.watch_for_abort()
         log.dump_stacks_here()
-        development = Development.of(birth.settings.development, birth.report_to)
+        development = _development(birth)
         app, greenlets = _load(birth, development)
-        if not isinstance(app, BrokenApplication):
+        if development is None or not development.broken:
             app = birth.life.load(app)
         engine = build_engine(
             app, birth.listeners, birth.settings, birth.row, birth.access, life=birth.life, greenlets=greenlets
@@ -102,7 +103,7 @@ def _run(birth: Birth) -> int:
             reopen_logs(birth.access)
         # Not before the application is loaded: one that forks while it is imported must find one thread.
         end_with(birth.leash, ORPHAN_END)
-        _start(engine, birth.settings.fleet, born, asks=not isinstance(app, BrokenApplication))
+        _start(engine, birth.settings.fleet, born, asks=not (development and development.broken))
         if development:
             development.watch()
     except StartError as error:
@@ -169,7 +170,18 @@ def _shorten_switches() -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-def _load(birth: Birth, development: Development | None) -> tuple[Callable[..., Any], bool]:
+def _development(birth: Birth) -> "Development | None":
+    """The development mode, if the settings ask for it."""
+    options = birth.settings.development
+    if not (options.reload or options.debug):
+        return None
+    # No other server pays for it.
+    from pronghorn.worker.develop import Development  # noqa: PLC0415
+
+    return Development(options, birth.report_to)
+
+
+def _load(birth: Birth, development: "Development | None") -> tuple[Callable[..., Any], bool]:
     """The application, and whether its requests run in greenlets."""
     spec = birth.settings.app.app
     if birth.app is None:

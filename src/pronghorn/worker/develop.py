@@ -30,11 +30,7 @@ class Development:
         self._files = Files(options.reload_extra_files) if options.reload else None
         self._watch: Watch | None = None
         self._greenlets = False
-
-    @classmethod
-    def of(cls, options: DevelopmentOptions, report_to: int) -> "Development | None":
-        """The one that the settings ask for, if they do."""
-        return cls(options, report_to) if options.reload or options.debug else None
+        self.broken = False
 
     def __repr__(self) -> str:
         return f"<Development reload={self._options.reload} debug={self._options.debug}>"
@@ -47,6 +43,7 @@ class Development:
         except AppLoadError as error:
             if self._files is None:
                 raise
+            self.broken = True
             self._files.look_for_missing()
             report.send(self._report_to, report.Broken(str(error), error.trace))
             return BrokenApplication(error)

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pronghorn.engine import scoreboard
 from pronghorn.engine.loop import Engine
@@ -22,10 +22,12 @@ from pronghorn.engine.scoreboard import Slot
 from pronghorn.observe import log as observe_log
 from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
-from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.hooks import Life
 from pronghorn.worker.recycling import Allowance
+
+if TYPE_CHECKING:
+    from pronghorn.worker.develop import Development
 
 BEAT = 1.0
 """Seconds between two heartbeats, and between two looks at what the worker has used up."""
@@ -61,7 +63,7 @@ class Serving:
     graceful_timeout: float
     allowance: Allowance
     selector: selectors.BaseSelector
-    development: Development | None
+    development: "Development | None"
 
 
 class Mode(Enum):
