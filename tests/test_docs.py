@@ -93,5 +93,6 @@ def test_what_the_threat_model_names():
         assert (SOURCE / path).exists(), path
 
 
-def test_the_results_of_the_proxies_are_those_that_are_kept():
-    assert read_part("test-proxies") == proxies.text()
+@pytest.mark.parametrize(("command", "page"), [("test-proxies", proxies)])
+def test_the_results_in_the_page_are_those_that_are_kept(command, page):
+    assert read_part(command) == page.text()
