@@ -8,7 +8,7 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults test-proxies \
+.PHONY: help demo test test-asan fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults test-proxies compare-security \
 	soak reliability clean
 
 help:  ## this list
@@ -128,6 +128,9 @@ faults: build $(if $(GUNICORN),build/gunicorn/.installed)  ## break the server u
 
 test-proxies: build  ## what real proxies and the server behind them see; PROXIES='nginx --seed 7' or '--write'
 	$(BIN)/python -m tests.proxies $(PROXIES)
+
+compare-security: build bench/.venv/.installed  ## what other servers make of the same requests; COMPARE=granian for one
+	$(BIN)/python -m tests.protocol.compare $(COMPARE)
 
 MINUTES ?= 30
 

@@ -9,6 +9,7 @@ from pronghorn.options.table import TABLE
 from pronghorn.settings.describe import default_text
 from pronghorn.wire.faults import FAULTS
 from pronghorn.worker.exits import Exit
+from tests.protocol.compare import page as compare
 from tests.protocol.rules import RULES
 from tests.proxies import page as proxies
 from tests.support.marked import read_part
@@ -93,5 +94,6 @@ def test_what_the_threat_model_names():
         assert (SOURCE / path).exists(), path
 
 
-def test_the_results_of_the_proxies_are_those_that_are_kept():
-    assert read_part("test-proxies") == proxies.text()
+@pytest.mark.parametrize(("command", "page"), [("test-proxies", proxies), ("compare-security", compare)])
+def test_the_results_in_the_page_are_those_that_are_kept(command, page):
+    assert read_part(command) == page.text()

@@ -1,8 +1,10 @@
 """Sections A to D, beyond the vectors: what takes more than one request, other applications, or waiting."""
 
+import socket
+
 import pytest
 
-from pronghorn.testing import serve
+from pronghorn.testing import serve, serve_engine
 from tests.protocol.vectors.vector import chunked
 from tests.support.apps import Recording
 from tests.support.raw import Client
@@ -176,3 +178,25 @@ def test_rule_51_behind_the_servers_own_close_nothing_runs(options):
         assert client.read_response().closes
         assert client.is_closed()
     assert "/two" not in app.targets
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"],
+        ["X-Forwarded-Proto: http", "X-Forwarded-Protocol: ssl"],
+        ["X-Forwarded-Proto: http", "X-Forwarded-Ssl: on"],
+    ],
+)
+def test_rule_30_a_trusted_proxy_that_contradicts_itself_is_refused(tmp_path, lines):
+    """Whoever is at the other end of a unix socket is trusted."""
+    app = Recording()
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(str(tmp_path / "socket"))
+    bound.listen()
+    with serve_engine(app, [bound]), Client(f"unix:{tmp_path / 'socket'}") as client:
+        assert client.get("/one", lines[0]).status == 200
+        response = client.get("/two", *lines)
+        assert (response.status, response.closes) == (400, True)
+        assert client.is_closed()
+    assert app.targets == ["/one"]

@@ -17,12 +17,12 @@ import msgspec
 from tests.proxies import page
 from tests.proxies.differential import Outcome, disagreements, play
 from tests.proxies.generator import generate
-from tests.support.proxies import KINDS, Kind
+from tests.proxies.kinds import KINDS, Kind
 
 LISTED = {
-    ("varnish", "a valid request with chunk extensions or trailers, not served as it was sent"): (
+    ("Varnish", "a valid request with chunk extensions or trailers, not served as it was sent"): (
         "Varnish 7.1 takes neither chunk extensions nor trailers. It finds them when it has passed the request on, and "
-        "ends the body there as if it were whole. The client gets a 503, or waits."
+        "ends the body there as if it were whole. The client gets a 503."
     ),
 }
 """Disagreements that are known, by proxy and kind, with the reason why they are none of ours."""
@@ -38,8 +38,8 @@ def arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     if unknown := set(chosen.proxies) - set(KINDS):
         parser.error(f"no proxy is called {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
-    chosen.proxies = [KINDS[name] for name in chosen.proxies] or [kind for kind in KINDS.values() if kind.program]
-    if missing := [kind.name for kind in chosen.proxies if not kind.program]:
+    chosen.proxies = [KINDS[name] for name in chosen.proxies] or [kind for kind in KINDS.values() if kind.installed]
+    if missing := [kind.name for kind in chosen.proxies if not kind.installed]:
         parser.error(f"not installed: {', '.join(missing)}")
     if not chosen.proxies:
         parser.error("no proxy is installed (Debian: apt-get install nginx-light haproxy apache2-bin varnish)")

@@ -14,13 +14,13 @@ from pathlib import Path
 from pronghorn.observe.access import AccessLog
 from pronghorn.testing import serve_engine
 from tests.proxies.generator import Case, Request
+from tests.proxies.kinds import Kind, Passed, behind, requests
 from tests.support.apps import Environ, StartResponse
-from tests.support.proxies import Kind, Passed, Proxy
 from tests.support.raw import Client
 
 ID = re.compile(r"c\d+-\d+-[0-9a-f]{8}-(?:hidden)?")
 QUIET = 0.3
-"""Seconds without an octet after which a client takes an incomplete request for unanswered, and leaves."""
+"""Seconds without an octet after which a client takes a spoiled request for incomplete, and leaves."""
 
 CLIENTS = 6
 """Connections at the same time."""
@@ -80,10 +80,10 @@ def play(kind: Kind, cases: list[Case], folder: Path) -> Outcome:
     log = AccessLog("%(s)s|%(r)s", str(folder / "seen"))
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     with serve_engine(app, [listener], access=log):
-        with Proxy(kind, folder, listener.getsockname()[1]) as proxy, ThreadPoolExecutor(CLIENTS) as clients:
+        with behind(kind, folder, listener.getsockname()[1]) as proxy, ThreadPoolExecutor(CLIENTS) as clients:
             answers = clients.map(lambda case: converse(proxy.url, case), cases)
             outcome.answers = dict(enumerate(answers))
-        outcome.passed = proxy.requests()
+        outcome.passed = requests(kind, proxy)
     log.flush()
     lines = (line.partition("|") for line in (folder / "seen").read_text().splitlines())
     outcome.seen = [(int(status), line) for status, _, line in lines]
@@ -96,7 +96,8 @@ def converse(url: str, case: Case) -> list[str]:
     received = b""
     with Client(url) as client, suppress(TimeoutError, ConnectionResetError):
         client.send(case.data)
-        client.socket.settimeout(QUIET)
+        if case.spoiled:
+            client.socket.settimeout(QUIET)
         while received.lower().count(b"\r\nx-id: ") < len(case.requests) and (data := client.socket.recv(65536)):
             received += data
     return re.findall(r"\r\nx-id: (\S+)\r", received.decode("latin-1"), re.IGNORECASE)

@@ -7,14 +7,14 @@ import pytest
 from tests.proxies.__main__ import LISTED
 from tests.proxies.differential import Outcome, disagreements, play
 from tests.proxies.generator import Case, Request, generate
-from tests.support.proxies import KINDS, Kind, Passed
+from tests.proxies.kinds import KINDS, Kind, Passed
 
 SEED = 7
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_both_sides_see_the_same_requests(kind: Kind, tmp_path):
-    if not kind.program:
+    if not kind.installed:
         pytest.skip(f"{kind.name} is not installed")
     print(f"seed {SEED}")
     outcome = play(kind, generate(SEED, 60), tmp_path)

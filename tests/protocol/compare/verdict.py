@@ -1,0 +1,89 @@
+"""Whether a server answers a vector as it should, in three ways: whole, octet by octet, behind another request."""
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from tests.protocol.compare.subjects import Running
+from tests.protocol.vectors import Refused, Served
+from tests.support.raw import Client
+from tests.support.ways import BEHIND, NEIGHBOUR, cut_at
+
+PATIENCE = 3.0
+"""Seconds a server has for an answer, or for the end of the connection behind a refusal."""
+
+STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
+
+NOT_SAID = frozenset({"REQUEST_URI"})
+"""Keys that PEP 3333 does not know."""
+
+
+@dataclass
+class Told:
+    """What a client was told: the statuses, and whether the connection ended."""
+
+    statuses: list[int]
+    ended: bool
+
+
+def passes(running: Running, vector: Refused | Served) -> bool:
+    """Whether it does in every way."""
+    octets = cut_at(vector.data, range(1, len(vector.data)))
+    ways = [[vector.data + BEHIND], [*octets, BEHIND] if len(octets) < 500 else [], [NEIGHBOUR + vector.data + BEHIND]]
+    return all(passes_so(running, vector, pieces) for pieces in ways if pieces)
+
+
+def passes_so(running: Running, vector: Refused | Served, pieces: list[bytes]) -> bool:
+    """Whether it does in one way."""
+    running.forget()
+    before = ["/neighbour"] if pieces[0].startswith(NEIGHBOUR) else []
+    after = ["/behind"] if isinstance(vector, Served) and vector.lasts else []
+    answers = len(before) + len(after) + isinstance(vector, Served)
+    told = converse(running.url, pieces, answers if after else 0)
+    calls = [json.loads(line) for line in running.record.read_text().splitlines()]
+    paths = [call["environ"]["PATH_INFO"] for call in calls]
+    if isinstance(vector, Refused):
+        refusal = told.statuses[len(before) :]
+        return paths == before and told.ended and all(400 <= status < 600 for status in refusal) and len(refusal) <= 1
+    if len(calls) != answers or told.statuses != [200] * answers or told.ended is bool(after):
+        return False
+    return (
+        [paths[0]] * len(before) == before
+        and paths[len(calls) - len(after) :] == after
+        and is_seen(calls[len(before)], vector)
+    )
+
+
+def is_seen(call: dict[str, Any], vector: Served) -> bool:
+    """Whether the application saw what it should; what PEP 3333 does not ask for is compared where it is there."""
+    environ = call["environ"]
+    seen = environ["REQUEST_METHOD"], environ.get("RAW_URI", vector.target), call["body"].encode("latin-1")
+    wanted = {name: value for name, value in vector.environ.items() if name not in NOT_SAID}
+    said = {name: environ.get(name) for name in wanted}
+    return seen == (vector.method, vector.target, vector.body) and said == wanted
+
+
+def converse(url: str, pieces: list[bytes], answers: int) -> Told:
+    """Sends the pieces and reads until there are so many answers; 0: until the end of the connection."""
+    received, ended = b"", False
+    with Client(url) as client, suppress(TimeoutError):
+        client.socket.settimeout(PATIENCE)
+        for piece in pieces:
+            client.send(piece)
+        while not (answers and len(STATUS.findall(received)) >= answers and received.endswith(b"ok")):
+            data = receive(client)
+            ended = not data
+            if ended:
+                break
+            received += data
+    return Told([int(status) for status in STATUS.findall(received) if status != b"100"], ended)
+
+
+def receive(client: Client) -> bytes:
+    """The next bytes; nothing at the end, which a reset is too."""
+    try:
+        return client.socket.recv(65536)
+    except ConnectionResetError:
+        return b""
