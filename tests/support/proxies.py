@@ -1,4 +1,4 @@
-"""Real proxies in front of a server: nginx and haproxy, each with a configuration of the test's in its own folder.
+"""Real proxies in front of a server, each with a configuration of the test's in its own folder.
 
 Each listens on a socket that is bound here, on a port of the kernel's choice, and handed over: no port can be taken in
 between, and a connection that comes before the proxy is ready waits in the socket.
@@ -15,18 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pytest
-
 from tests.support.process import PATIENCE, environment
-
-STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
-STREAM = "libnginx-mod-stream"
-
-
-def needs(*packages: str) -> pytest.MarkDecorator:
-    """Skips a test where a package of Debian's with a proxy is not installed, and says so."""
-    missing = [name for name in packages if not (STREAM_MODULE.exists() if name == STREAM else find(name))]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed here: apt-get install {' '.join(missing)}")
 
 
 def find(command: str) -> str | None:
@@ -88,38 +77,3 @@ class Proxy:
             self.process.wait(PATIENCE)
         if error is not None:
             print(f"the proxy said:\n{self.text}")
-
-
-def nginx(folder: Path, *, http: str = "", stream: str = "") -> Proxy:
-    """nginx with one server, whose body is `http` or, for connections of any kind, `stream`.
-
-    `upstream` blocks may stand before it: what is outside of `server { LISTEN … }` is taken as it is.
-    """
-
-    def command(place: Path, _fd: int, address: str) -> Sequence[str]:
-        temporary = "".join(f"    {kind}_temp_path {kind};\n" for kind in ("client_body", "proxy", "uwsgi"))
-        temporary += "    fastcgi_temp_path fastcgi;\n    scgi_temp_path scgi;\n"
-        module = f"load_module {STREAM_MODULE};\n" if STREAM_MODULE.exists() and stream else ""
-        user = "user root;\n" if os.getuid() == 0 else ""
-        rooms = f"stream {{\n{stream}\n}}\n" if stream else f"http {{\n    access_log off;\n{temporary}{http}\n}}\n"
-        (place / "nginx.conf").write_text(
-            f"{module}{user}daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr;\n"
-            "events { worker_connections 1024; }\n" + rooms.replace("LISTEN", f"listen {address}; ")
-        )
-        return [find("nginx") or "nginx", "-p", str(place), "-c", "nginx.conf", "-e", "stderr"]
-
-    # The variable by which an old nginx hands its sockets to a new one.
-    return Proxy(folder, command, lambda fd: {"NGINX": f"{fd};"})
-
-
-def haproxy(folder: Path, *, backend: str, mode: str = "http") -> Proxy:
-    """haproxy that passes everything on to one server, the rest of whose line is `backend`."""
-
-    def command(place: Path, fd: int, _address: str) -> Sequence[str]:
-        (place / "haproxy.cfg").write_text(
-            f"defaults\n  mode {mode}\n  timeout connect 10s\n  timeout client 60s\n  timeout server 60s\n"
-            f"frontend front\n  bind fd@{fd}\n  default_backend back\nbackend back\n  server one {backend}\n"
-        )
-        return [find("haproxy") or "haproxy", "-db", "-f", "haproxy.cfg"]
-
-    return Proxy(folder, command)
