@@ -53,7 +53,7 @@ from pronghorn.wire.http1 cimport (
 )
 
 from pronghorn import __version__
-from pronghorn.apps.current import set_timeout
+from pronghorn.apps.current import disconnected, set_timeout
 
 cdef str GET = "GET", HEAD = "HEAD", POST = "POST", HTTP10 = "HTTP/1.0", NOTHING = ""
 cdef str METHOD = "REQUEST_METHOD", PATH = "PATH_INFO", QUERY = "QUERY_STRING", RAW = "RAW_URI", REQUEST = "REQUEST_URI"
@@ -210,6 +210,7 @@ cdef class WSGI(Handler):
             "wsgi.file_wrapper": FileWrapper,
             "wsgi.input_terminated": True,
             "pronghorn.set_timeout": set_timeout,
+            "pronghorn.disconnected": disconnected,
             "SERVER_SOFTWARE": f"pronghorn/{__version__}",
             "SERVER_NAME": host,
             "SERVER_PORT": port,

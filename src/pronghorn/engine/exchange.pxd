@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pronghorn.engine.connection cimport Connection
+from pronghorn.engine.incidents cimport Incidents
 from pronghorn.engine.scoreboard cimport Call
 from pronghorn.engine.spool cimport Body
 from pronghorn.wire.buffer cimport Buffer
@@ -36,6 +37,7 @@ cdef class Host:
     cdef readonly bint draining
     cdef bint persistent        # connections may be kept alive at all
     cdef size_t high_water
+    cdef Incidents incidents
 
     # The peer lags: waits on this thread, without the baton, until it has caught up or is gone.
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1
