@@ -67,7 +67,6 @@ cdef class Connection:
     cdef list outbox                # bytes and FileSlice
     cdef size_t outbox_start        # bytes of its first item already sent
     cdef uint64_t outbox_size
-    cdef int64_t outbox_memory      # of that, what is not in files
     cdef Room room
     cdef uint64_t* sent             # octets sent by this worker (scoreboard): counted where they leave
     cdef str address
@@ -79,12 +78,12 @@ cdef class Connection:
     # Moves what waits in memory to a spool file. Raises OSError where it cannot be: then it waits as before.
     cdef int spool_outbox(self) except -1
     cdef FileSlice _own_slice(self)
-    cdef void _account(self, int64_t octets) noexcept
     # Sends as much as the peer takes. 0: all gone; 1: the peer is slow; -1: the peer is gone (`broken` is set).
     cdef int drain(self) except -2
     # What is to be sent next is a file.
     cdef bint sends_file(self) noexcept
-    cdef void forget_outbox(self)
+    cdef int forget_outbox(self) except -1
+    cdef int _forget(self, Py_ssize_t first, Py_ssize_t end) except -1
     # From now on the peer owes us something: bytes of a body, or that it takes a response.
     cdef void begin_pace(self, uint64_t now) noexcept
     # Whether it has moved some of it since, and fast enough to count as progress. `rate` in octets a second, 0: any

@@ -78,12 +78,8 @@ cdef class Connection:
             start = 0
         self.outbox.append(data)
         self.outbox_size += <uint64_t>PyBytes_GET_SIZE(data) - start
-        self._account(PyBytes_GET_SIZE(data) - <int64_t>start)
+        self.room.hold(data)
         return 0
-
-    cdef void _account(self, int64_t octets) noexcept:
-        self.outbox_memory += octets
-        self.room.memory += octets
 
     cdef int put_copy(self, const char* data, size_t size) except -1:
         return self.put(PyBytes_FromStringAndSize(data, <Py_ssize_t>size), 0)
@@ -135,13 +131,12 @@ cdef class Connection:
             start = 0
         if self.outbox is None:
             return 0        # its request's deadline passed meanwhile, and the loop has closed it
-        del self.outbox[first:]
+        self._forget(first, len(self.outbox))
         if first == 0:
             self.outbox_start = 0
         if own.left == 0:
             self.outbox.append(own)
         own.left += size
-        self._account(-<int64_t>size)
         return 0
 
     cdef FileSlice _own_slice(self):
@@ -182,7 +177,7 @@ cdef class Connection:
         elif done == count:
             self.forget_outbox()
         elif done:
-            del self.outbox[:done]
+            self._forget(0, done)
         return result
 
     cdef int _drain_bytes(self, bytes data, int flags) except -2:
@@ -196,7 +191,6 @@ cdef class Connection:
                 return 1 if errno == EAGAIN else -1
             self.outbox_start += <size_t>sent
             self.outbox_size -= <uint64_t>sent
-            self._account(-sent)
             if self.outbox_start < size:
                 return 1        # it took what it had room for: asking again would only say so
         return 0
@@ -221,11 +215,22 @@ cdef class Connection:
             # A short count is no reason to stop: a peer that reads meanwhile keeps this going without a turn.
         return 1 if piece.left else 0
 
-    cdef void forget_outbox(self):
+    cdef int forget_outbox(self) except -1:
+        if self.outbox is not None:
+            self._forget(0, len(self.outbox))
         self.outbox = None
         self.outbox_start = 0
         self.outbox_size = 0
-        self._account(-self.outbox_memory)
+        return 0
+
+    cdef int _forget(self, Py_ssize_t first, Py_ssize_t end) except -1:
+        """Takes pieces out of the outbox."""
+        pieces = self.outbox[first:end]
+        del self.outbox[first:end]
+        for piece in pieces:
+            if type(piece) is bytes:
+                self.room.let_go(<bytes>piece)
+        return 0
 
     cdef void begin_pace(self, uint64_t now) noexcept:
         self.moved = self.paid_ns = 0

@@ -32,7 +32,7 @@ cdef class Intake(Pool):
 
     cdef int _read(self, PoolThread thread, Connection connection) except -1:
         cdef ssize_t size
-        if self.room.is_full() and connection.state == READING:
+        if self.pressed and connection.state == READING:
             return self._hold_back(connection)
         size = recv(connection.fd, thread.incoming, self._amount(connection), 0)
         if size < 0:
@@ -75,6 +75,7 @@ cdef class Intake(Pool):
 
     cdef int _read_on(self) except -1:
         cdef Connection connection
+        self.pressed = False
         waiting, self.held_back = self.held_back, []
         for connection in waiting:
             if connection.state == READING:

@@ -297,7 +297,7 @@ cdef class Engine(Intake):
             self._wind_down(thread)
             if self.finished:
                 return 0
-        if self.held_back and not self.room.is_full():
+        if self.pressed and not self.room.is_full():
             self._read_on()
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)

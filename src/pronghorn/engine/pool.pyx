@@ -528,6 +528,7 @@ cdef class Pool(Sockets):
             connection.spool_outbox()
         except OSError as problem:
             self.incidents.note(NO_STORAGE_LEFT, "Cannot spool a response: %s", (problem,))
+            self.pressed = self.room.is_full()
             return False
         finally:
             if connection.state == RUNNING:

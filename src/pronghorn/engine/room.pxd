@@ -11,6 +11,7 @@ cdef class Room:
     cdef int64_t memory_most            # `buffer_memory`
     cdef int64_t disk_most              # `spool_limit`
     cdef object directory               # of the spool files; None: the system's
+    cdef dict shared                    # how many outboxes hold a large piece, by its address
 
     # `size` more octets of bodies may be kept in memory. They get half of it: the rest is left for the responses.
     cdef bint has_memory(self, int64_t size) noexcept
@@ -18,6 +19,9 @@ cdef class Room:
         """More is kept than may be."""
         return self.memory > self.memory_most
 
+    # An outbox holds a piece, or no longer.
+    cdef int hold(self, bytes piece) except -1
+    cdef int let_go(self, bytes piece) except -1
     # Before so much is written to a spool file. Raises OSError when that would be more than may be.
     cdef int take_disk(self, int64_t size) except -1
     # A new spool file, which has no name.

@@ -5,11 +5,17 @@ import os
 import tempfile
 
 cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.long cimport PyLong_FromVoidPtr
 from libc.errno cimport EINTR
 from libc.errno cimport errno as error_number
 from libc.stdint cimport int64_t, uint8_t
 
 from pronghorn.engine.posix cimport pwrite
+
+
+cdef enum:
+    SHARED_LEAST = 64 * 1024    # octets of a piece for which it is worth asking whether others hold it too
 
 
 @cython.no_gc
@@ -20,9 +26,35 @@ cdef class Room:
         self.memory_most = options.buffer_memory
         self.disk_most = options.spool_limit
         self.directory = options.spool_dir
+        self.shared = {}
 
     cdef bint has_memory(self, int64_t size) noexcept:
         return self.memory + size <= self.memory_most // 2
+
+    cdef int hold(self, bytes piece) except -1:
+        """A piece that many outboxes hold (an application that keeps a page and gives it to everybody) counts once."""
+        cdef int64_t size = PyBytes_GET_SIZE(piece)
+        cdef int64_t count
+        if size >= SHARED_LEAST:
+            address = PyLong_FromVoidPtr(<void*>piece)
+            count = self.shared.get(address, 0)
+            self.shared[address] = count + 1
+            if count:
+                return 0
+        self.memory += size
+        return 0
+
+    cdef int let_go(self, bytes piece) except -1:
+        cdef int64_t size = PyBytes_GET_SIZE(piece)
+        cdef int64_t count
+        if size >= SHARED_LEAST:
+            address = PyLong_FromVoidPtr(<void*>piece)
+            count = self.shared.pop(address) - 1
+            if count:
+                self.shared[address] = count
+                return 0
+        self.memory -= size
+        return 0
 
     cdef int take_disk(self, int64_t size) except -1:
         if self.disk + size > self.disk_most:

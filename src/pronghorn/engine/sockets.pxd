@@ -49,6 +49,7 @@ cdef class Sockets(Host):
     cdef int connections
     cdef int connection_limit
     cdef Room room                  # what their bodies and responses may take up
+    cdef bint pressed               # that is full, and no file takes what waits: no further request is read
     cdef uint64_t min_rate          # octets a second; 0: any will do
 
     # Bytes have arrived on a new connection: the loop reads them as requests.

@@ -414,7 +414,7 @@ cdef class Sockets(Host):
         self.row.connections = self.connections
         self.handler.welcome(connection)
         arm(connection, HEAD, self.queues, self.now)
-        if self.room.is_full():
+        if self.pressed:
             return self._set_interest(connection, EPOLLIN)      # Intake decides when it is read
         size = recv(fd, thread.incoming, INCOMING, 0)
         if size > 0:
