@@ -154,7 +154,7 @@ def test_in_the_middle_of_a_large_response() -> None:
 
 
 def test_2000_aborts_leave_nothing() -> None:
-    """The long form: the case `aborts` of `make slow`."""
+    """The long form, 100,000 of them: `make faults FAULTS=aborts`."""
     app = Application()
     seed = random.randrange(10**6)
     print(f"seed {seed}")

@@ -482,6 +482,8 @@ cdef class Pool(Sockets):
             self._flush_held()
             if baton_pass(self.baton, thread.ticket):
                 thread.lost = True
+        if thread.seat < MAX_SEATS:
+            self._take_verdict(thread)      # from now on it does not compute, and the lane need not wait for it
         wanted.fd = connection.fd
         wanted.events = POLLOUT
         # In slices: a stop of the engine, or the request's deadline, may end the wait.
@@ -512,8 +514,8 @@ cdef class Pool(Sockets):
         return 0
 
     cdef bint _needs_threads(self) noexcept:
-        """Nobody is left to call the application while this thread waits."""
-        return self.active >= self.allowed
+        """Somebody waits for a thread, or would have to, while this one waits for its peer."""
+        return self.queued > 0 or self.active >= self.allowed
 
     cdef bint _put_aside(self, Connection connection) except -1:
         """Moves what a slow peer does not take yet to a spool file, so that nobody need wait. False: it cannot be.
