@@ -21,8 +21,8 @@ from typing import Any, Self
 from tests.slow.attacks import ATTACKS, BUFFER, Attack
 
 ROOT = Path(__file__).parents[2]
-BURST = 25
-"""Connections begun in each tick."""
+RAMP = 100
+"""Ticks in which all of them begin to connect."""
 
 TICK = 0.05
 """Seconds between two looks at who is due."""
@@ -73,7 +73,7 @@ class Crowd:
             if time.monotonic() >= next_burst:
                 next_burst = time.monotonic() + TICK
                 wanted = self.count - (len(self.clients) if self.again else self.opened)
-                for _ in range(min(BURST, wanted)):
+                for _ in range(min(self.count // RAMP + 1, wanted)):
                     self.connect()
             if not told and (self.established == self.count or time.monotonic() > began + PATIENCE):
                 told = True

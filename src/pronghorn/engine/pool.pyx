@@ -478,12 +478,13 @@ cdef class Pool(Sockets):
         if self._needs_threads() and self._put_aside(connection):
             return 0
         connection.begin_pace(now)
-        if not thread.lost:
+        if thread.lost:
+            if thread.seat < MAX_SEATS:
+                self._take_verdict(thread)      # whatever it was computing, the lane need not wait for it any more
+        else:
             self._flush_held()
             if baton_pass(self.baton, thread.ticket):
                 thread.lost = True
-        if thread.seat < MAX_SEATS:
-            self._take_verdict(thread)      # from now on it does not compute, and the lane need not wait for it
         wanted.fd = connection.fd
         wanted.events = POLLOUT
         # In slices: a stop of the engine, or the request's deadline, may end the wait.
