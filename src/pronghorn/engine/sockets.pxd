@@ -42,6 +42,7 @@ cdef class Sockets(Host):
     cdef uint64_t resume_ns         # when a pause of accepting ends
     cdef int reserve                # a descriptor kept for the day when there are no others; -1: it is in use
     cdef uint32_t shed              # connections turned away for want of one
+    cdef uint64_t shed_ns           # when the last was
     # connections
     cdef PyObject** table           # by descriptor
     cdef int table_size

@@ -181,7 +181,7 @@ cdef class Sockets(Host):
         self.connections -= 1
         self.row.connections = self.connections
         Py_DECREF(connection)
-        if self.full and not self.draining:
+        if (self.full or (self.row.starved and not self.accepting)) and not self.draining:
             self.full = False
             self._set_accepting(True)
         return 0
@@ -307,8 +307,9 @@ cdef class Sockets(Host):
                 idlest = self._idlest()
                 if idlest is not None:
                     self._make_room(idlest)
-                elif self._shed(listener):
+                elif self.now >= self.shed_ns + SHORTAGE_PAUSE and self._shed(listener):
                     self.shed += 1
+                    self.shed_ns = self.now
         if idlest is None:
             self._pause_accepting(SHORTAGE_PAUSE)
         self.incidents.note(
