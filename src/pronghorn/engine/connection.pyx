@@ -131,11 +131,11 @@ cdef class Connection:
             start = 0
         if self.outbox is None:
             return 0        # its request's deadline passed meanwhile, and the loop has closed it
-        self._forget(first, len(self.outbox))
+        self._forget(first, first + len(pieces))
         if first == 0:
             self.outbox_start = 0
         if own.left == 0:
-            self.outbox.append(own)
+            self.outbox.insert(first, own)
         own.left += size
         return 0
 

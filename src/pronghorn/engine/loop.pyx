@@ -472,7 +472,7 @@ cdef class Engine(Intake):
             return 0
         flush_out(thread, connection)
         thread.connection = None
-        if connection.outbox is not None and self.room.is_full():
+        if connection.outbox is not None and connection.state != QUEUED and self.room.is_full():
             self._put_aside(connection)
         if thread.lost:
             now = monotonic_ns()
