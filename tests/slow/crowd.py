@@ -22,7 +22,10 @@ from tests.slow.attacks import ATTACKS, BUFFER, Attack
 
 ROOT = Path(__file__).parents[2]
 RAMP = 100
-"""Ticks in which all of them begin to connect."""
+"""Ticks in which all of them begin to connect,"""
+
+LEAST = 25
+"""and how many begin in one at least."""
 
 TICK = 0.05
 """Seconds between two looks at who is due."""
@@ -73,11 +76,11 @@ class Crowd:
             if time.monotonic() >= next_burst:
                 next_burst = time.monotonic() + TICK
                 wanted = self.count - (len(self.clients) if self.again else self.opened)
-                for _ in range(min(self.count // RAMP + 1, wanted)):
+                for _ in range(min(max(LEAST, self.count // RAMP), wanted)):
                     self.connect()
-            if not told and (self.established == self.count or time.monotonic() > began + PATIENCE):
+            if not told and (self.are_there or time.monotonic() > began + PATIENCE):
                 told = True
-                print(json.dumps({"connected": self.established}), flush=True)
+                print(json.dumps({"connected": self.established + self.cut}), flush=True)
             for fd, events in self.epoll.poll(TICK):
                 if fd == sys.stdin.fileno():
                     return
@@ -88,6 +91,11 @@ class Crowd:
     def established(self) -> int:
         """How many are connected."""
         return sum(client.connected for client in self.clients.values())
+
+    @property
+    def are_there(self) -> bool:
+        """All have come, and some perhaps gone."""
+        return self.opened >= self.count and self.established == len(self.clients)
 
     def hear(self, fd: int, events: int) -> None:
         """Connected, cut off, or something to read."""
