@@ -162,8 +162,6 @@ cdef class Sockets(Host):
         if connection.state == CLOSED:
             return 0
         disarm(connection, self.queues)
-        if connection.left:
-            self.incidents.note(LEFT, "%s left in the middle of a request or a response", (name_of(connection),))
         if connection.exchange is not None and (<Exchange>connection.exchange).body is not None:
             (<Exchange>connection.exchange).body.dispose()
         if connection.outbox is not None:
@@ -184,6 +182,9 @@ cdef class Sockets(Host):
         if (self.full or (self.row.starved and not self.accepting)) and not self.draining:
             self.full = False
             self._set_accepting(True)
+        # Last: a log lets others run, and a thread that has lost the baton owns its connection only until then.
+        if connection.left:
+            self.incidents.note(LEFT, "%s left in the middle of a request or a response", (name_of(connection),))
         return 0
 
     cdef int _place(self, int fd, Connection connection) except -1:
