@@ -8,8 +8,8 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults test-proxies compare-security \
-	soak reliability clean
+.PHONY: help demo test test-asan test-proxies fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build \
+	bench faults soak reliability slow compare-security clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -136,6 +136,10 @@ MINUTES ?= 30
 
 soak: build $(if $(GUNICORN),build/gunicorn/.installed)  ## all faults at random for MINUTES=30
 	$(BIN)/python -m tests.faults soak --minutes $(MINUTES) $(if $(GUNICORN),--gunicorn) $(FAULTS)
+
+# Debian's slowhttptest is one of the attackers; where it is missing it is left out.
+slow: build bench/.venv/.installed  ## slow clients by the thousand, on this server and others; SLOW='--attacks heads --write'
+	$(BIN)/python -m tests.slow $(SLOW)
 
 reliability: build  ## write docs/reliability.md anew from the kept results
 	$(BIN)/python -m tests.faults --render

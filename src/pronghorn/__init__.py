@@ -4,7 +4,7 @@ TYPE_CHECKING = False  # as type checkers know it; importing typing would cost m
 if TYPE_CHECKING:
     from pronghorn.apps.current import Deadline
 
-__all__ = ["__version__", "run", "timeout"]
+__all__ = ["__version__", "disconnected", "run", "timeout"]
 
 __version__ = "0.1.0"
 
@@ -41,3 +41,14 @@ def timeout(seconds: float) -> "Deadline":
     from pronghorn.apps.current import set_timeout  # noqa: PLC0415
 
     return set_timeout(seconds)
+
+
+def disconnected() -> bool:
+    """Whether the client of the request that this thread runs has gone, so that nobody waits for the answer.
+
+    Called in an application that works for long: it may stop then. A client that has closed its sending half only looks
+    the same as one that has closed. Raises RuntimeError outside of a request.
+    """
+    from pronghorn.apps.current import disconnected as ask  # noqa: PLC0415
+
+    return ask()

@@ -103,7 +103,7 @@ def test_a_body_without_progress_is_answered_408_and_never_reaches_the_applicati
 
 
 def test_progress_moves_the_deadline_of_a_body() -> None:
-    with serve(echo, body_timeout=0.4) as url, Client(url) as client:
+    with serve(echo, body_timeout=0.4, min_rate=0) as url, Client(url) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
         for _ in range(8):
             time.sleep(0.1)  # the subject of this test is time

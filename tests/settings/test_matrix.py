@@ -400,6 +400,20 @@ def limit_request_head(start, place):
         assert client.get("/", *(f"X-{number}: {'x' * 200}" for number in range(3))).status == 431
 
 
+@observes("min_rate")
+def min_rate(start, place):
+    server = start(min_rate="1MiB", body_timeout=0.2)
+    with Client(server.url) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        client.socket.settimeout(0.05)
+        for _ in range(100):  # five seconds of a body that never stands still
+            client.send(b"x")
+            with contextlib.suppress(TimeoutError):
+                client.read_until(b"408")
+                break
+    server.said("sent a request too slowly: 408")
+
+
 @observes("limit_request_body")
 def limit_request_body(start, place):
     with Client(start(limit_request_body=10).url) as client:
@@ -412,6 +426,22 @@ def spool(start, place):
     with Client(start(body_memory=10, tmp_upload_dir="bodies").url) as client:
         assert client.get("/spooled", method="POST", body=b"x" * 10).body == b""
         assert client.get("/spooled", method="POST", body=b"x" * 11).body.startswith(bytes(place / "bodies"))
+
+
+@observes("buffer_memory")
+def buffer_memory(start, place):
+    (place / "bodies").mkdir()
+    with Client(start(buffer_memory="64KiB", tmp_upload_dir="bodies").url) as client:
+        assert client.get("/spooled", method="POST", body=b"x" * (16 << 10)).body == b""
+        assert client.get("/spooled", method="POST", body=b"x" * (33 << 10)).body.startswith(bytes(place / "bodies"))
+
+
+@observes("spool_limit")
+def spool_limit(start, place):
+    server = start(body_memory=0, spool_limit=1000)
+    for size, status in ((1000, 200), (1001, 507)):
+        with Client(server.url) as client:
+            assert client.get(method="POST", body=b"x" * size).status == status
 
 
 @observes("send_buffer")

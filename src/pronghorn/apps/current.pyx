@@ -5,8 +5,10 @@ import math
 cimport cython
 from libc.stdint cimport uint64_t
 
+from pronghorn.engine.connection cimport Connection
 from pronghorn.engine.exchange cimport Exchange, current_exchange
-from pronghorn.engine.posix cimport monotonic_ns
+from pronghorn.engine.linux cimport POLLRDHUP
+from pronghorn.engine.posix cimport POLLERR, POLLHUP, monotonic_ns, poll, pollfd
 
 cdef enum:
     LONGEST = 366 * 24 * 3600       # seconds, as of a setting
@@ -59,3 +61,26 @@ def set_timeout(seconds):
     deadline.before = exchange.timeout_ns
     change(exchange, <uint64_t>(wanted * SECOND))
     return deadline
+
+
+def disconnected():
+    """Whether the client of the request that this thread runs has gone, so that nobody waits for the answer.
+
+    One system call that never waits. A client that has only closed its sending half and still reads looks the same as
+    one that has closed: the server answers both. What a client has sent behind this request does not matter. Raises
+    RuntimeError outside of a request.
+    """
+    cdef Exchange exchange = current_exchange()
+    cdef Connection connection
+    cdef pollfd asked
+    if exchange is None:
+        raise RuntimeError(
+            "whether the client is gone can be asked only in the thread in which Pronghorn calls the application"
+        )
+    connection = exchange.connection
+    # An abandoned exchange has been answered, and its connection is no longer its own.
+    if exchange.abandoned or connection.broken or connection.fd < 0:
+        return True
+    asked.fd = connection.fd
+    asked.events = POLLRDHUP        # an end is seen behind unread bytes, too
+    return poll(&asked, 1, 0) > 0 and asked.revents & (POLLRDHUP | POLLHUP | POLLERR) != 0

@@ -55,7 +55,7 @@ from pronghorn.wire.http1 cimport (
 )
 
 from pronghorn import __version__
-from pronghorn.apps.current import set_timeout
+from pronghorn.apps.current import disconnected, set_timeout
 from pronghorn.apps.headers import key_of
 
 cdef str GET = "GET", HEAD = "HEAD", POST = "POST", HTTP10 = "HTTP/1.0", NOTHING = ""
@@ -223,6 +223,7 @@ cdef class WSGI(Handler):
             "wsgi.file_wrapper": FileWrapper,
             "wsgi.input_terminated": True,
             "pronghorn.set_timeout": set_timeout,
+            "pronghorn.disconnected": disconnected,
             "SERVER_SOFTWARE": f"pronghorn/{__version__}",
             "SERVER_NAME": host,
             "SERVER_PORT": port,

@@ -1,8 +1,9 @@
 # A connection, the bytes it still has to send, and the deadline it waits for.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pronghorn.engine.posix cimport sockaddr_storage
+from pronghorn.engine.room cimport Room
 from pronghorn.wire.buffer cimport Buffer
 from pronghorn.wire.http1 cimport Head
 
@@ -30,6 +31,8 @@ cdef class FileSlice:
     cdef int fd
     cdef long offset
     cdef uint64_t left
+    cdef Room room                  # of a spool file of ours, else None;
+    cdef int64_t on_disk            # and the disk it takes up there
 
 
 cdef class Connection:
@@ -40,15 +43,22 @@ cdef class Connection:
     cdef uint8_t armed
     cdef uint32_t interest          # the events epoll reports for it; 0: it is not registered
     cdef bint broken                # the peer is gone: what is written from now on goes nowhere
+    cdef bint left                  # it has gone in the middle of a request or of a response
     cdef bint closing               # close when everything is sent
     cdef bint lingering             # and wait for the peer's end before
     cdef bint trusted               # a peer whose forwarding headers count
+    cdef bint returned              # it waits for its turn with requests that it has received already
     cdef uint32_t served            # requests so far
     cdef uint32_t cache_slot        # where this peer's header section was last found
     # the deadline: a link of the queue of its kind
     cdef uint64_t deadline_ns
     cdef void* before
     cdef void* behind
+    # how fast the peer sends or takes what it owes us: `min_rate`
+    cdef int64_t moved              # octets since `moved_ns`
+    cdef int unacked                # of those sent, octets that it has not taken: they wait in the kernel
+    cdef uint64_t moved_ns
+    cdef int64_t paid_ns            # time it has paid for in advance; below 0: it is behind
     # what has arrived and is not used yet
     cdef Buffer received
     cdef Head* partial              # where reading an unfinished head goes on
@@ -57,6 +67,7 @@ cdef class Connection:
     cdef list outbox                # bytes and FileSlice
     cdef size_t outbox_start        # bytes of its first item already sent
     cdef uint64_t outbox_size
+    cdef Room room
     cdef uint64_t* sent             # octets sent by this worker (scoreboard): counted where they leave
     cdef str address
     cdef str port
@@ -64,11 +75,21 @@ cdef class Connection:
     cdef int put(self, bytes data, size_t start) except -1
     cdef int put_copy(self, const char* data, size_t size) except -1
     cdef int put_file(self, int fd, long offset, uint64_t size) except -1
+    # Moves what waits in memory to a spool file. Raises OSError where it cannot be: then it waits as before.
+    cdef int spool_outbox(self) except -1
+    cdef FileSlice _own_slice(self)
     # Sends as much as the peer takes. 0: all gone; 1: the peer is slow; -1: the peer is gone (`broken` is set).
     cdef int drain(self) except -2
     # What is to be sent next is a file.
     cdef bint sends_file(self) noexcept
-    cdef void forget_outbox(self)
+    cdef int forget_outbox(self) except -1
+    cdef int _forget(self, Py_ssize_t first, Py_ssize_t end) except -1
+    # From now on the peer owes us something: bytes of a body, or that it takes a response.
+    cdef void begin_pace(self, uint64_t now) noexcept
+    # Whether it has moved some of it since, and fast enough to count as progress. `rate` in octets a second, 0: any
+    # will do; `most_ns`: so much time may be paid for in advance.
+    cdef bint keeps_pace(self, uint64_t now, uint64_t rate, uint64_t most_ns) noexcept
+    cdef bint is_behind(self) noexcept
     cdef void reset_on_close(self)
     cdef int _drain_bytes(self, bytes data, int flags) except -2
     cdef int _drain_file(self, FileSlice piece) except -2

@@ -3,10 +3,10 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
-from pronghorn.engine.linux cimport sendfile
+from pronghorn.engine.linux cimport SIOCOUTQ, ioctl, sendfile
 from pronghorn.engine.posix cimport (
     AF_INET,
     AF_INET6,
@@ -26,13 +26,16 @@ from pronghorn.engine.posix cimport (
     sockaddr_in6,
     sockaddr_storage,
 )
+from pronghorn.engine.room cimport write_all_at
 from pronghorn.wire.buffer cimport release
 
 cdef enum:
     SENDFILE_TURN = 8 << 20     # octets a turn: a peer that reads at memory speed must not keep the loop to itself
+    SPOOLED_LEAST = 16 * 1024   # octets; fewer are not worth a descriptor
 
 
 @cython.final
+@cython.no_gc
 cdef class FileSlice:
     def __cinit__(self):
         self.fd = -1
@@ -40,6 +43,8 @@ cdef class FileSlice:
     def __dealloc__(self):
         if self.fd >= 0:
             close(self.fd)
+        if self.room is not None:
+            self.room.disk -= self.on_disk
 
 
 @cython.final
@@ -73,6 +78,7 @@ cdef class Connection:
             start = 0
         self.outbox.append(data)
         self.outbox_size += <uint64_t>PyBytes_GET_SIZE(data) - start
+        self.room.hold(data)
         return 0
 
     cdef int put_copy(self, const char* data, size_t size) except -1:
@@ -95,6 +101,54 @@ cdef class Connection:
         self.outbox_size += size
         return 0
 
+    cdef int spool_outbox(self) except -1:
+        cdef FileSlice own = None
+        cdef bytes piece
+        cdef Py_ssize_t first = len(self.outbox)
+        cdef size_t start = 0
+        cdef long at
+        cdef uint64_t size = 0
+        # What waits behind the last file. What stands before a file of the application's is the head of a response.
+        while first and isinstance(self.outbox[first - 1], bytes):
+            first -= 1
+            size += <uint64_t>PyBytes_GET_SIZE(self.outbox[first])
+        if first == 0:
+            start = self.outbox_start
+            size -= start
+        if size < SPOOLED_LEAST:
+            return 0
+        pieces = self.outbox[first:]
+        if first:
+            own = <FileSlice>self.outbox[first - 1]
+        if own is None or own.room is None:
+            own = self._own_slice()
+        self.room.take_disk(<int64_t>size)
+        own.on_disk += <int64_t>size        # whatever happens: it is given back with the file
+        at = own.offset + <long>own.left
+        for piece in pieces:
+            write_all_at(own.fd, PyBytes_AS_STRING(piece) + start, <size_t>PyBytes_GET_SIZE(piece) - start, at)
+            at += PyBytes_GET_SIZE(piece) - <long>start
+            start = 0
+        if self.outbox is None:
+            return 0        # its request's deadline passed meanwhile, and the loop has closed it
+        self._forget(first, first + len(pieces))
+        if first == 0:
+            self.outbox_start = 0
+        if own.left == 0:
+            self.outbox.insert(first, own)
+        own.left += size
+        return 0
+
+    cdef FileSlice _own_slice(self):
+        """An empty spool file."""
+        cdef FileSlice own = FileSlice.__new__(FileSlice)
+        with self.room.open_file() as file:
+            own.fd = dup(file.fileno())
+        if own.fd < 0:
+            raise OSError(errno, "cannot duplicate the descriptor of a spool file")
+        own.room = self.room
+        return own
+
     cdef bint sends_file(self) noexcept:
         return self.outbox is not None and isinstance(self.outbox[0], FileSlice)
 
@@ -115,14 +169,15 @@ cdef class Connection:
                 self.outbox_start = 0
         if result >= 0:
             self.sent[0] += before - self.outbox_size
+            self.moved += <int64_t>(before - self.outbox_size)
         if result < 0:
-            self.broken = True
+            self.broken = self.left = True
             self.reset_on_close()       # the peer must not take what it has for the whole
             self.forget_outbox()
         elif done == count:
             self.forget_outbox()
         elif done:
-            del self.outbox[:done]
+            self._forget(0, done)
         return result
 
     cdef int _drain_bytes(self, bytes data, int flags) except -2:
@@ -160,10 +215,50 @@ cdef class Connection:
             # A short count is no reason to stop: a peer that reads meanwhile keeps this going without a turn.
         return 1 if piece.left else 0
 
-    cdef void forget_outbox(self):
+    cdef int forget_outbox(self) except -1:
+        if self.outbox is not None:
+            self._forget(0, len(self.outbox))
         self.outbox = None
         self.outbox_start = 0
         self.outbox_size = 0
+        return 0
+
+    cdef int _forget(self, Py_ssize_t first, Py_ssize_t end) except -1:
+        """Takes pieces out of the outbox."""
+        pieces = self.outbox[first:end]
+        del self.outbox[first:end]
+        for piece in pieces:
+            if type(piece) is bytes:
+                self.room.let_go(<bytes>piece)
+        return 0
+
+    cdef void begin_pace(self, uint64_t now) noexcept:
+        self.moved = self.paid_ns = 0
+        self.moved_ns = now
+        self.unacked = 0 if self.outbox is None else unacked_by(self.fd)
+
+    cdef bint keeps_pace(self, uint64_t now, uint64_t rate, uint64_t most_ns) noexcept:
+        """Each octet pays for `1 / rate` of a second, and time passes: who owes time makes no progress that counts.
+
+        So a stall may be made up for, and no more than `most_ns` of a fast start can be lived on. Of a response counts
+        what the peer has taken: the kernel's buffer holds some minutes' worth of a slow one, and says that it has room
+        when a third of it is free.
+        """
+        cdef int64_t moved = self.moved
+        cdef int unacked
+        if self.outbox is not None:
+            unacked = unacked_by(self.fd)
+            moved += self.unacked - unacked
+            self.unacked = unacked
+        self.moved = 0
+        if rate:
+            self.paid_ns += <int64_t>min(moved * 1e9 / rate, 1e18) - <int64_t>(now - self.moved_ns)
+            self.paid_ns = min(self.paid_ns, <int64_t>most_ns)
+        self.moved_ns = now
+        return moved > 0 and self.paid_ns >= 0
+
+    cdef bint is_behind(self) noexcept:
+        return self.paid_ns < 0
 
     cdef void reset_on_close(self):
         """Makes close() a reset: the peer must not take the bytes it has for a whole body."""
@@ -171,6 +266,13 @@ cdef class Connection:
         hard.l_onoff = 1
         hard.l_linger = 0
         setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+
+
+cdef int unacked_by(int fd) noexcept:
+    """Octets that the kernel holds for the peer, sent or not."""
+    cdef int size = 0
+    ioctl(fd, SIOCOUTQ, &size)
+    return size
 
 
 # The queues hold borrowed pointers: a connection is disarmed before the loop's table lets go of it.

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pronghorn.engine.connection cimport Connection
+from pronghorn.engine.incidents cimport Incidents
 from pronghorn.engine.scoreboard cimport Call
 from pronghorn.engine.spool cimport Body
 from pronghorn.wire.buffer cimport Buffer
@@ -38,6 +39,7 @@ cdef class Host:
     cdef bytes id_line          # the beginning of the header that tells a request's id, `X-Request-ID: `; or None
     cdef str id_header          # its name in lower case
     cdef size_t high_water
+    cdef Incidents incidents
 
     # The peer lags: waits on this thread, without the baton, until it has caught up or is gone.
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1

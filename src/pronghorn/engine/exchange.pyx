@@ -153,7 +153,7 @@ cdef int flush_out(PoolThread thread, Connection connection) except -1:
             elif errno == EAGAIN:
                 break
             elif errno != EINTR:
-                connection.broken = True
+                connection.broken = connection.left = True
                 break
     if done < thread.out.size and not connection.broken:
         connection.put_copy(thread.out.data + done, thread.out.size - done)
@@ -297,7 +297,7 @@ cdef class Exchange:
         if sent > 0:
             connection.sent[0] += <uint64_t>sent
         if sent < 0:
-            connection.broken = True
+            connection.broken = connection.left = True
             out.size = 0
         elif <size_t>sent < head:
             discard_front(out, <size_t>sent)
@@ -328,9 +328,14 @@ cdef class Exchange:
         """Sends what was put out, and waits while the peer lags by more than the high-water mark."""
         if self.abandoned:
             return 0
-        flush_out(self.thread, self.connection)
-        if self.connection.outbox_size > self.host.high_water and not self.connection.broken:
-            self.host.wait_for_peer(self.thread, self.connection)
+        cdef Connection connection = self.connection
+        if connection.outbox is not None and not connection.broken:
+            connection.drain()      # what it had no room for before must not wait for the end of a stream that goes on
+        flush_out(self.thread, connection)
+        if connection.outbox is not None and not connection.broken and (
+            connection.outbox_size > self.host.high_water or connection.room.is_full()
+        ):
+            self.host.wait_for_peer(self.thread, connection)
         self.progress_ns = monotonic_ns()
         return 0
 

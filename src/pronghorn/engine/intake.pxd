@@ -10,8 +10,8 @@ from pronghorn.wire.framing cimport ChunkLimits
 
 cdef class Intake(Pool):
     cdef size_t body_memory
-    cdef object spool_dir
     cdef ChunkLimits chunk_limits
+    cdef list held_back             # connections that are not read while unsent responses fill the memory
 
     # A connection is readable.
     cdef int _read(self, PoolThread thread, Connection connection) except -1
@@ -19,7 +19,10 @@ cdef class Intake(Pool):
     # It has received what may be whole requests, and may go on.
     cdef int _resume(self, PoolThread thread, Connection connection) except -1
 
-    cdef size_t _room(self, Connection connection) noexcept
+    cdef size_t _amount(self, Connection connection) noexcept
+    cdef int _hold_back(self, Connection connection) except -1
+    # There is memory again.
+    cdef int _read_on(self) except -1
     cdef int _read_head(self, Connection connection, const uint8_t* data, uint32_t size) except? -9999
     cdef int _take_body(self, Exchange exchange, const uint8_t* data, uint32_t size, uint32_t* used) except? -9999
     cdef void _keep(self, Connection connection, const uint8_t* data, uint32_t at, uint32_t size) noexcept

@@ -4,8 +4,10 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
-from pronghorn.engine.connection cimport CLOSED, LINGERING, READING, READING_BODY, Connection
+from pronghorn.engine.connection cimport CLOSED, HEAD, LINGERING, READING, READING_BODY, Connection, arm, disarm
 from pronghorn.engine.exchange cimport Exchange, PoolThread
+from pronghorn.engine.incidents cimport HELD_BACK, NO_MEMORY_LEFT, NO_STORAGE_LEFT
+from pronghorn.engine.linux cimport EPOLLIN
 from pronghorn.engine.posix cimport recv
 from pronghorn.engine.sockets cimport INCOMING, INCOMING_BODY
 from pronghorn.wire.buffer cimport append, discard_front, release
@@ -14,23 +16,32 @@ from pronghorn.wire.framing cimport PIECE, decode_chunked
 from pronghorn.wire.http1 cimport DONE, MORE
 from pronghorn.wire.response cimport append_text
 
+cdef enum:
+    PIPELINED = 32      # requests of one connection that are served before others get their turn
+
+
 cdef class Intake(Pool):
     def __init__(self, listeners, slot, options, access, recycle_after):
         Pool.__init__(self, listeners, slot, options, access, recycle_after)
         self.body_memory = options.body_memory
-        self.spool_dir = options.spool_dir
+        self.held_back = []
         self.chunk_limits.body = options.limit_request_body
         self.chunk_limits.field_line = options.limit_request_field_size
         self.chunk_limits.fields = options.limit_request_fields
         self.chunk_limits.section = options.limit_request_head
 
     cdef int _read(self, PoolThread thread, Connection connection) except -1:
-        cdef ssize_t size = recv(connection.fd, thread.incoming, self._room(connection), 0)
+        cdef ssize_t size
+        if self.pressed and connection.state == READING:
+            return self._hold_back(connection)
+        size = recv(connection.fd, thread.incoming, self._amount(connection), 0)
         if size < 0:
             if errno != EAGAIN and errno != EINTR:
+                connection.left = connection.state == READING_BODY or connection.received.size > 0
                 self._drop(connection)
             return 0
         self.row.received += <uint64_t>size
+        connection.moved += size
         if size == 0:
             return self._end_of_input(thread, connection)
         if connection.state == LINGERING:
@@ -49,9 +60,10 @@ cdef class Intake(Pool):
             self._resume(thread, connection)
             if thread.lost or connection.received.size != before:
                 return 0        # it is still at its end when it is looked at again
+        connection.left = connection.state == READING_BODY or before > 0
         return self._drop(connection)
 
-    cdef size_t _room(self, Connection connection) noexcept:
+    cdef size_t _amount(self, Connection connection) noexcept:
         """How much to read. A large body in large pieces: each becomes one write to its spool file, and pages of the
         cache that are filled together cost the kernel a third less. Never past its end: what follows is a request."""
         cdef uint64_t least = INCOMING, most = INCOMING_BODY
@@ -59,8 +71,30 @@ cdef class Intake(Pool):
             return INCOMING
         return <size_t>max(least, min(most, (<Exchange>connection.exchange).body_left))
 
+    cdef int _hold_back(self, Connection connection) except -1:
+        """Reads no next request while there is no memory for its response: slow peers have to take theirs first."""
+        self.incidents.note(
+            HELD_BACK, "Unsent responses take up %d bytes of memory (setting `buffer_memory`), and no file takes them: "
+            "no request is read until clients have taken some", (self.room.memory,),
+        )
+        disarm(connection, self.queues)     # it is not its fault
+        self._set_interest(connection, 0)
+        self.held_back.append(connection)
+        return 0
+
+    cdef int _read_on(self) except -1:
+        cdef Connection connection
+        self.pressed = False
+        waiting, self.held_back = self.held_back, []
+        for connection in waiting:
+            if connection.state == READING:
+                self._set_interest(connection, EPOLLIN)
+                arm(connection, HEAD, self.queues, self.now)
+        return 0
+
     cdef int _resume(self, PoolThread thread, Connection connection) except -1:
         """Goes on with what a connection has received already."""
+        connection.returned = False
         if connection.state != READING:
             return 0
         return self._feed(thread, connection, <uint8_t*>connection.received.data, <uint32_t>connection.received.size)
@@ -68,13 +102,13 @@ cdef class Intake(Pool):
     cdef int _feed(self, PoolThread thread, Connection connection, const uint8_t* data, uint32_t size) except -1:
         """Reads requests from `data`, which is the thread's own or connection.received, and runs them in order."""
         cdef uint32_t at = 0, used = 0
-        cdef int result
+        cdef int result, turns = PIPELINED
         cdef Exchange exchange
         thread.connection = connection
         while True:
             if connection.state == READING_BODY:
                 exchange = <Exchange>connection.exchange
-            elif at == size or connection.closing or connection.outbox is not None:
+            elif at == size or connection.closing or connection.outbox is not None or turns == 0:
                 break
             else:
                 result = self._read_head(connection, data + at, size - at)
@@ -109,13 +143,14 @@ cdef class Intake(Pool):
                 self._refuse(thread, connection, result)
                 break
             self._serve(thread, connection, exchange)
+            turns -= 1
             if exchange.abandoned:
                 self._work_on(thread)
                 return 0
             if thread.lost or connection.state != READING:
                 break
         self._keep(connection, data, at, size)
-        self._settle(thread, connection, thread.lost)
+        self._settle(thread, connection, thread.lost or turns == 0)
         if thread.lost:
             self._work_on(thread)
         return 0
@@ -143,11 +178,11 @@ cdef class Intake(Pool):
                     at += <uint32_t>step
                     if result != PIECE:
                         break
-                    exchange.body.collect(piece, length, self.body_memory, self.spool_dir)
+                    exchange.body.collect(piece, length, self.body_memory, self.room)
             elif exchange.body_left:
                 at = <uint32_t>min(<uint64_t>size, exchange.body_left)
                 if at:
-                    exchange.body.collect(data, at, self.body_memory, self.spool_dir)
+                    exchange.body.collect(data, at, self.body_memory, self.room)
                     exchange.body_left -= at
                 result = DONE if exchange.body_left == 0 else MORE
             if result == DONE and exchange.body is not None:
@@ -157,10 +192,10 @@ cdef class Intake(Pool):
                     exchange.environ["CONTENT_LENGTH"] = str(exchange.body.size)
                     exchange.environ.pop("HTTP_TRANSFER_ENCODING", None)
         except OSError as problem:
-            self.log.error("Cannot spool a request body: %s", problem)
+            self.incidents.note(NO_STORAGE_LEFT, "Cannot spool a request body: %s", (problem,))
             return NO_STORAGE
         except MemoryError:
-            self.log.error("No memory for a request body")
+            self.incidents.note(NO_MEMORY_LEFT, "No memory for a request body", ())
             return NO_MEMORY
         used[0] = at
         return result

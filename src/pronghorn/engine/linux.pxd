@@ -26,6 +26,12 @@ cdef extern from "sys/eventfd.h" nogil:
     int eventfd_write(int fd, uint64_t value)
     const int EFD_CLOEXEC, EFD_NONBLOCK
 
+cdef extern from "sys/ioctl.h" nogil:
+    int ioctl(int fd, unsigned long request, int* value)
+
+cdef extern from "linux/sockios.h" nogil:
+    const unsigned long SIOCOUTQ
+
 cdef extern from "sys/sendfile.h" nogil:
     ssize_t sendfile(int out, int source, long* offset, size_t count)
 
@@ -35,6 +41,8 @@ cdef extern from * nogil:
     #define _GNU_SOURCE
     #endif
     #include <sys/socket.h>
+    #include <poll.h>
     """
     int accept4(int fd, sockaddr* address, unsigned int* length, int flags)
     const int SOCK_NONBLOCK, SOCK_CLOEXEC
+    const short POLLRDHUP

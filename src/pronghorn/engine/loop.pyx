@@ -40,6 +40,7 @@ from pronghorn.engine.connection cimport (
     disarm,
 )
 from pronghorn.engine.exchange cimport Exchange, Handler, PoolThread, flush_out, forget_forks
+from pronghorn.engine.incidents cimport SILENT
 from pronghorn.engine.linux cimport (
     EFD_CLOEXEC,
     EFD_NONBLOCK,
@@ -63,7 +64,7 @@ from pronghorn.engine.posix cimport (
     sockaddr_in,
     sockaddr_storage,
 )
-from pronghorn.engine.sockets cimport LISTENER, MILLISECOND, SECOND, WAKE
+from pronghorn.engine.sockets cimport LISTENER, MILLISECOND, SECOND, WAKE, name_of
 from pronghorn.wire.faults cimport LATE_REQUEST
 from pronghorn.wire.response cimport render_date
 
@@ -93,7 +94,7 @@ cdef class Engine(Intake):
     ):
         Intake.__init__(self, listeners, slot, options, access, recycle_after)
         self.handler = handler
-        self.log = log or logging.getLogger("pronghorn.error")
+        self.log = self.incidents.log = log or logging.getLogger("pronghorn.error")
         self._state = "new"
         self.stopped = threading.Event()
         self.ready_path = None if ready_path is None else ready_path.partition("?")[0]
@@ -237,6 +238,7 @@ cdef class Engine(Intake):
 
     cdef int _lead(self, PoolThread thread) except -1:
         cdef epoll_event* event
+        cdef Py_ssize_t _turn
         self._take_over(thread)
         while not self.finished:
             while self.batch_at < self.batch_size:
@@ -249,8 +251,8 @@ cdef class Engine(Intake):
                 self._welcome_attached(thread, self.attached.pop())
                 if thread.lost:
                     return 0
-            while self.returned:
-                self._resume(thread, <Connection>self.returned.pop())
+            for _turn in range(len(self.returned)):     # what comes back once more waits for its next turn
+                self._resume(thread, <Connection>self.returned.pop(0))
                 if thread.lost:
                     return 0
             if self._has_runnable():
@@ -278,6 +280,8 @@ cdef class Engine(Intake):
             self._wind_down(thread)
             if self.finished:
                 return 0
+        if self.pressed and not self.room.is_full():
+            self._read_on()
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
         self.batch_at = self.batch_size = 0
@@ -327,6 +331,8 @@ cdef class Engine(Intake):
         self.row.handovers = self.baton.handovers
         self.row.queued = self.queued
         self.row.active = <uint32_t>self.active
+        self.row.buffered = <uint64_t>self.room.memory
+        self.row.spooled = <uint64_t>self.room.disk
         return 0
 
     cdef int watch_deadline(self, uint64_t at_ns) except -1:
@@ -370,9 +376,9 @@ cdef class Engine(Intake):
         connection = <Connection>self.table[fd]
         if connection.serial != serial:
             return 0
-        if connection.state == RUNNING or connection.state == QUEUED:
-            # Not the loop's to touch now: disarm, so that a level-triggered event does not turn the loop; it comes back
-            # with it.
+        if connection.state == RUNNING or connection.state == QUEUED or connection.returned:
+            # Not the loop's to touch now, or what it has sent is not served yet: disarm, so that a level-triggered
+            # event does not turn the loop; it comes back with it.
             self._set_interest(connection, 0)
         elif connection.state == SENDING:
             if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
@@ -384,8 +390,7 @@ cdef class Engine(Intake):
     cdef int _send_more(self, PoolThread thread, Connection connection) except -1:
         cdef int result = self._drain_file(thread, connection) if connection.sends_file() else connection.drain()
         if result > 0 and not thread.lost:
-            arm(connection, SEND, self.queues, self.now)
-            return 0
+            return self._await_progress(connection, SEND, self.now)
         if result == 0:
             # An exchange is that of a request whose body is still to come.
             connection.state = READING if connection.exchange is None else READING_BODY
@@ -437,7 +442,7 @@ cdef class Engine(Intake):
                 self._drop(connection)
             elif result > 0:
                 self._set_interest(connection, EPOLLOUT)
-                arm(connection, SEND, self.queues, self.now)
+                self._await_progress(connection, SEND, self.now)
             elif connection.closing:
                 self._part_from(connection)
             else:
@@ -458,6 +463,8 @@ cdef class Engine(Intake):
             return 0
         flush_out(thread, connection)
         thread.connection = None
+        if connection.outbox is not None and connection.state != QUEUED and self.room.is_full():
+            self._put_aside(connection)
         if thread.lost:
             now = monotonic_ns()
         if connection.broken or self.finished:
@@ -470,7 +477,7 @@ cdef class Engine(Intake):
         if connection.outbox is not None:
             connection.state = SENDING
             self._set_interest(connection, EPOLLOUT)
-            arm(connection, SEND, self.queues, now)
+            self._await_progress(connection, SEND, now)
         elif connection.closing:
             self._part_from(connection)
             if thread.lost and self.draining and self.waiting:
@@ -478,7 +485,7 @@ cdef class Engine(Intake):
             return 0
         elif connection.state == READING_BODY:
             self._set_interest(connection, EPOLLIN)
-            arm(connection, BODY, self.queues, now)
+            self._await_progress(connection, BODY, now)
         else:
             if connection.received.size == 0:
                 self._wait_for_request(connection, now)
@@ -486,7 +493,8 @@ cdef class Engine(Intake):
                 self._set_interest(connection, EPOLLIN)
                 if connection.armed != HEAD:
                     arm(connection, HEAD, self.queues, now)
-                if resume:
+                if resume and not connection.returned:
+                    connection.returned = True
                     self.returned.append(connection)
         if (
             thread.lost
@@ -537,7 +545,12 @@ cdef class Engine(Intake):
             self._refuse(thread, connection, LATE_REQUEST)
             return self._settle(thread, connection, False)
         if kind == SEND:
-            self.log.debug("%s took nothing of a response for too long: closed", connection.address)
+            if connection.keeps_pace(self.now, self.min_rate, self.queues[SEND].duration_ns):
+                arm(connection, SEND, self.queues, self.now)
+                return 0
+            self._give_up_reader(connection)
+        elif kind == HEAD:
+            self.incidents.note(SILENT, "%s connected and said nothing: closed", (name_of(connection),))
         return self._drop(connection)
 
     cdef int _wind_down(self, PoolThread thread) except -1:

@@ -79,6 +79,10 @@ cdef class Pool(Sockets):
     cdef int _interrupt(self, PoolThread late, Exchange exchange) except -1
     cdef int _give_up_thread(self, PoolThread late) except -1
     cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1
+    cdef bint _needs_threads(self) noexcept
+    cdef bint _put_aside(self, Connection connection) except -1
+    # A response was taken too slowly.
+    cdef int _give_up_reader(self, Connection connection) except -1
     # A call is inside the application that may still come to its end.
     cdef bint _awaits_calls(self) noexcept
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1

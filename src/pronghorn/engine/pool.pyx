@@ -26,8 +26,26 @@ from pronghorn.engine.baton cimport (
     baton_stop,
     baton_watch,
 )
-from pronghorn.engine.connection cimport HEAD, QUEUED, READING, RUNNING, SEND, SENDING, Connection, disarm
+from pronghorn.engine.connection cimport (
+    HEAD,
+    QUEUED,
+    READING,
+    READING_BODY,
+    RUNNING,
+    SEND,
+    SENDING,
+    Connection,
+    disarm,
+)
 from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, flush_out, stop_if_forked
+from pronghorn.engine.incidents cimport (
+    LATE_BODY,
+    LATE_HEAD,
+    LATE_READER,
+    NO_STORAGE_LEFT,
+    REFUSED,
+    TURNED_AWAY,
+)
 from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
 from pronghorn.engine.overdue cimport places_of, tell_overdue
 from pronghorn.engine.posix cimport (
@@ -43,8 +61,9 @@ from pronghorn.engine.posix cimport (
 )
 from pronghorn.engine.routes cimport blocks, computes, learn_quick, learn_slow, route_of
 from pronghorn.engine.scoreboard cimport READY, STUCK, end_call, publish_call
-from pronghorn.engine.sockets cimport INCOMING_BODY, MILLISECOND, SECOND
+from pronghorn.engine.sockets cimport INCOMING_BODY, MILLISECOND, SECOND, name_of
 from pronghorn.wire.buffer cimport release
+from pronghorn.wire.faults cimport LATE_REQUEST, NO_MEMORY, NO_STORAGE
 
 from pronghorn.errors import RequestTimeout
 from pronghorn.wire import faults
@@ -58,6 +77,7 @@ cdef enum:
     PROMPT = 800 * 1000             # the GIL came sooner than any switch interval: its holder did not hold it
     QUICK = 1 * MILLISECOND         # a call this short need not have lost the baton
     LONG = 2 * MILLISECOND          # a call this long makes its neighbours wait
+    PUT_ASIDE = 1 << 30             # octets of one response that a spool file takes; then its thread waits
 
 cdef uint64_t NEVER = ~<uint64_t>0
 cdef uint64_t STUCK_AFTER = 5 * <uint64_t>SECOND    # a thread has to come back after RequestTimeout was raised in it
@@ -68,7 +88,7 @@ cdef class Pool(Sockets):
         self.state_fd = -1
 
     def __init__(self, listeners, slot, options, access, recycle_after):
-        Sockets.__init__(self, listeners, slot)
+        Sockets.__init__(self, listeners, slot, options)
         self.threads = []
         self.queue = collections.deque()
         self.lane = collections.deque()
@@ -392,8 +412,14 @@ cdef class Pool(Sockets):
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1:
         """Answers a fault of the peer with its status, and closes without ever looking at another byte as a request."""
         what = faults.FAULTS[fault]
-        peer = connection.address or "a unix socket"
-        self.log.debug("Refused a request of %s: %d, %s", peer, what.status, what.detail)
+        if fault == LATE_REQUEST:
+            late = LATE_BODY if connection.state == READING_BODY else LATE_HEAD
+            settings = "`body_timeout`, `min_rate`" if late == LATE_BODY else "`header_timeout`"
+            self.incidents.note(late, "%s sent a request too slowly: 408 (%s)", (name_of(connection), settings))
+        elif fault != NO_STORAGE and fault != NO_MEMORY:
+            self.incidents.note(
+                REFUSED, "Refused a request of %s: %d, %s", (name_of(connection), what.status, what.detail)
+            )
         return self._answer(thread, connection, f"{what.status} {what.reason}", what.detail, None)
 
     cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1:
@@ -409,6 +435,10 @@ cdef class Pool(Sockets):
         """503: there is no thread for this request and no room to wait, or it has waited long enough."""
         exchange.thread = thread
         thread.connection = exchange.connection
+        self.incidents.note(
+            TURNED_AWAY, "%s %s was answered 503: no thread was free for it (settings `threads`, `queue_limit`, "
+            "`queue_timeout`)", (exchange.method, exchange.target.partition("?")[0]),
+        )
         exchange.answer("503 Service Unavailable", "The server is busy. Try again shortly.", [("Retry-After", "1")])
         return self._finish(exchange.connection, exchange)
 
@@ -460,14 +490,22 @@ cdef class Pool(Sockets):
 
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         cdef int found
-        cdef uint64_t moved = monotonic_ns()
-        if not thread.lost:
+        cdef uint64_t now = monotonic_ns(), progress = now
+        cdef uint64_t enough = self.high_water // 2
+        cdef bint late
+        if self._needs_threads() and self._put_aside(connection):
+            return 0
+        connection.begin_pace(now)
+        if thread.lost:
+            if thread.seat < MAX_SEATS:
+                self._take_verdict(thread)      # whatever it was computing, the lane need not wait for it any more
+        else:
             self._flush_held()
             if baton_pass(self.baton, thread.ticket):
                 thread.lost = True
         # In slices: a stop of the engine, or the request's deadline, may end the wait.
         while (
-            connection.outbox_size > self.high_water // 2
+            (connection.outbox_size > enough or (connection.outbox_size and self.room.is_full()))
             and not connection.broken
             and connection.state == RUNNING
             and not self.finished
@@ -475,14 +513,57 @@ cdef class Pool(Sockets):
             found = self._wait_writable(connection.fd)
             if connection.state != RUNNING or connection.broken:
                 break
+            now = monotonic_ns()
+            thread.exchange.progress_ns = now       # a slow peer is not the application's fault
+            late = now - progress > self.queues[SEND].duration_ns
             if found > 0:
                 connection.drain()
-                moved = monotonic_ns()
-                thread.exchange.progress_ns = moved     # a slow peer is not the application's fault
-            elif monotonic_ns() - moved > self.queues[SEND].duration_ns:
+            if (found > 0 or late) and connection.keeps_pace(now, self.min_rate, self.queues[SEND].duration_ns):
+                progress = now
+            elif late:
+                self._give_up_reader(connection)
                 connection.broken = True
                 connection.reset_on_close()
                 connection.forget_outbox()
+            if self._needs_threads() and self._put_aside(connection):
+                break
+        return 0
+
+    cdef bint _needs_threads(self) noexcept:
+        """Somebody waits for a thread, or would have to, while this one waits for its peer."""
+        return self.queued > 0 or self.active >= self.allowed
+
+    cdef bint _put_aside(self, Connection connection) except -1:
+        """Moves what a slow peer does not take yet to a spool file, so that nobody need wait. False: it cannot be.
+
+        As nginx does it: an application's thread is too dear to wait for a peer when others need it.
+        """
+        cdef int before = connection.state
+        if connection.outbox is None or connection.outbox_size > PUT_ASIDE:
+            return False
+        connection.state = RUNNING      # a slow disk lets others run meanwhile
+        try:
+            connection.spool_outbox()
+        except OSError as problem:
+            self.incidents.note(NO_STORAGE_LEFT, "Cannot spool a response: %s", (problem,))
+            self.pressed = self.room.is_full()
+            return False
+        finally:
+            if connection.state == RUNNING:
+                connection.state = before
+        return True
+
+    cdef int _give_up_reader(self, Connection connection) except -1:
+        if connection.is_behind():
+            self.incidents.note(
+                LATE_READER, "%s took a response more slowly than %d bytes a second (setting `min_rate`): closed",
+                (name_of(connection), self.min_rate),
+            )
+        else:
+            self.incidents.note(
+                LATE_READER, "%s took nothing of a response for %g s (setting `send_timeout`): closed",
+                (name_of(connection), self.queues[SEND].duration_ns / 1e9),
+            )
         return 0
 
     cdef int _wait_writable(self, int fd) except -1:

@@ -68,7 +68,7 @@ cdef extern from "fcntl.h" nogil:
 cdef extern from "unistd.h" nogil:
     int close(int fd)
     int dup(int fd)
-    ssize_t write(int fd, const void* data, size_t size)
+    ssize_t pwrite(int fd, const void* data, size_t size, long offset)
     ssize_t pread(int fd, void* data, size_t size, long offset)
 
 cdef extern from "sys/stat.h" nogil:

@@ -16,6 +16,7 @@ cpdef enum:                 # Row.state
     STUCK = 4               # it serves, but a call holds one of its threads for good, or all of it hangs
 
 cdef enum:
+    INCIDENTS = 13          # kinds of them: incidents.pxd
     METHOD_MOST = 16        # octets kept of a method; longer ones are cut, as the others are
     ADDRESS_MOST = 48
     PATH_MOST = 224
@@ -51,7 +52,10 @@ cdef struct Row:
     uint32_t active         # threads inside the application
     uint32_t threads        # threads of the pool so far: so many calls have meaning
     int32_t starved         # it has no descriptor left to accept with
-    char padding[48]        # a row has its own cache lines: workers write theirs all the time
+    uint64_t buffered       # octets of bodies and unsent responses in memory
+    uint64_t spooled        # and in spool files
+    uint64_t incidents[INCIDENTS]
+    char padding[56]        # a row has its own cache lines: workers write theirs all the time
 
 cdef struct Board:
     int32_t unready         # the fleet wants no new clients (`drain_delay`)

@@ -31,6 +31,11 @@ cdef extern from * nogil:
     void finish_write "ph_finish"(Call* call)
     uint64_t load_behind "ph_reread"(const uint64_t* place)
 
+cdef tuple INCIDENT_NAMES = (       # in the order of incidents.pxd
+    "refused", "late_head", "late_body", "late_reader", "left", "turned_away", "full", "evicted", "no_descriptor",
+    "no_storage", "no_memory", "held_back", "silent",
+)
+
 cdef enum:
     TRIES = 100         # a thread that was stopped or killed inside its few stores must not hold up a reader
 
@@ -156,6 +161,22 @@ cdef class Slot:
     def sent(self):
         """Octets written to peers."""
         return self.row.sent
+
+    @property
+    def buffered(self):
+        """Octets of request bodies and unsent responses in memory, when the loop last turned."""
+        return self.row.buffered
+
+    @property
+    def spooled(self):
+        """Octets of them in spool files."""
+        return self.row.spooled
+
+    @property
+    def incidents(self):
+        """What clients did wrong and what ran short so far: how often, by kind (incidents.pxd)."""
+        cdef int kind
+        return {name: self.row.incidents[kind] for kind, name in enumerate(INCIDENT_NAMES)}
 
     @property
     def queued(self):

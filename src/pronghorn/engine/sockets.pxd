@@ -6,6 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from pronghorn.engine.connection cimport DEADLINES, Connection, DeadlineQueue
 from pronghorn.engine.exchange cimport Handler, Host, PoolThread
 from pronghorn.engine.posix cimport sockaddr_storage
+from pronghorn.engine.room cimport Room
 from pronghorn.engine.scoreboard cimport Row, Slot
 
 cdef enum:
@@ -40,14 +41,17 @@ cdef class Sockets(Host):
     cdef bint deferred              # the last connection was left to a worker that has fewer
     cdef uint64_t resume_ns         # when a pause of accepting ends
     cdef int reserve                # a descriptor kept for the day when there are no others; -1: it is in use
-    cdef uint64_t warned_ns
-    cdef uint32_t shed              # connections turned away since then
+    cdef uint32_t shed              # connections turned away for want of one
+    cdef uint64_t shed_ns           # when the last was
     # connections
     cdef PyObject** table           # by descriptor
     cdef int table_size
     cdef uint32_t serial
     cdef int connections
     cdef int connection_limit
+    cdef Room room                  # what their bodies and responses may take up
+    cdef bint pressed               # that is full, and no file takes what waits: no further request is read
+    cdef uint64_t min_rate          # octets a second; 0: any will do
 
     # Bytes have arrived on a new connection: the loop reads them as requests.
     cdef int _feed(self, PoolThread thread, Connection connection, const uint8_t* data, uint32_t size) except -1
@@ -66,7 +70,14 @@ cdef class Sockets(Host):
     cdef bint _others_accept(self) noexcept
     cdef bint _shed(self, int listener) noexcept
     cdef void _hold_reserve(self) noexcept
+    # The peer owes us something, or has moved some of it: what is too slow does not put the deadline off.
+    cdef int _await_progress(self, Connection connection, int kind, uint64_t now) except -1
     cdef Connection _idlest(self)
-    cdef int _drop_idlest(self) except -1
+    cdef Connection _first_unused(self, int kind, uint64_t least_ns)
+    cdef int _make_room(self, Connection idlest) except -1
     cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1
     cdef int _close_listeners(self) except -1
+
+
+# What the log calls a peer.
+cdef str name_of(Connection connection)

@@ -35,6 +35,7 @@ from pronghorn.engine.connection cimport (
     port_number,
 )
 from pronghorn.engine.exchange cimport Exchange, PoolThread, may_be_shared
+from pronghorn.engine.incidents cimport EVICTED, FULL, LEFT, NO_DESCRIPTOR, Incidents
 from pronghorn.engine.linux cimport (
     EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
@@ -64,6 +65,7 @@ from pronghorn.engine.posix cimport (
     sockaddr,
     sockaddr_storage,
 )
+from pronghorn.engine.room cimport Room
 from pronghorn.engine.scoreboard cimport READY, Row, Scoreboard
 from pronghorn.wire.buffer cimport release
 
@@ -74,7 +76,8 @@ cdef enum:
     FULL_PAUSE = 50 * MILLISECOND               # how long accepting pauses at the connection limit
     SHORTEST_IDLE = 500 * MILLISECOND           # what has been idle for less is not closed to make room
     LOOK_AT = 16                                # idle connections looked at to find one to close
-    WARN_EVERY = 10                             # seconds between complaints about that
+
+cdef uint64_t SHORTEST_SILENCE = 5 * <uint64_t>SECOND   # and a new one that says nothing is not closed before that
 
 
 cdef bytes TURNED_AWAY = (
@@ -87,9 +90,13 @@ cdef class Sockets(Host):
     def __cinit__(self, *args, **kwargs):
         self.epoll = self.reserve = -1
 
-    def __init__(self, listeners, slot):
+    def __init__(self, listeners, slot, options):
         self.slot = slot if slot is not None else Scoreboard(1).slot(0)
         self.row = self.slot.row
+        self.room = Room(options)
+        self.min_rate = options.min_rate
+        self.incidents = Incidents.__new__(Incidents)
+        self.incidents.counts = self.row.incidents
         self.listeners = list(listeners)
         self.listener_fds = <int*>calloc(len(self.listeners) + 1, sizeof(int))
         if self.listener_fds == NULL:
@@ -177,9 +184,12 @@ cdef class Sockets(Host):
         self.connections -= 1
         self.row.connections = self.connections
         Py_DECREF(connection)
-        if self.full and not self.draining:
+        if (self.full or (self.row.starved and not self.accepting)) and not self.draining:
             self.full = False
             self._set_accepting(True)
+        # Last: a log lets others run, and a thread that has lost the baton owns its connection only until then.
+        if connection.left:
+            self.incidents.note(LEFT, "%s left in the middle of a request or a response", (name_of(connection),))
         return 0
 
     cdef int _place(self, int fd, Connection connection) except -1:
@@ -244,6 +254,10 @@ cdef class Sockets(Host):
         for _turn in range(self.burst):
             if self.connections >= self.connection_limit and self._idlest() is None:
                 self.full = True
+                self.incidents.note(
+                    FULL, "All %d connections are in use (setting `worker_connections`): new ones wait in the listen "
+                    "queue", (self.connection_limit,),
+                )
                 return self._pause_accepting(FULL_PAUSE)
             if self._has_most() and not self.deferred and not self.draining:
                 self.deferred = True
@@ -254,7 +268,7 @@ cdef class Sockets(Host):
             if fd >= 0:
                 self.row.starved = 0
                 if self.connections >= self.connection_limit:
-                    self._drop_idlest()
+                    self._make_room(self._idlest())
                 self.more_waits = _turn + 1 < self.burst
                 self._welcome(thread, fd, &address, listener)
                 self.more_waits = False
@@ -298,21 +312,22 @@ cdef class Sockets(Host):
             if not self._others_accept():
                 idlest = self._idlest()
                 if idlest is not None:
-                    self._drop(idlest)
-                elif self._shed(listener):
+                    self._make_room(idlest)
+                elif self.now >= self.shed_ns + SHORTAGE_PAUSE and self._shed(listener):
                     self.shed += 1
+                    self.shed_ns = self.now
         if idlest is None:
             self._pause_accepting(SHORTAGE_PAUSE)
-        if self.now - self.warned_ns > <uint64_t>WARN_EVERY * SECOND or self.warned_ns == 0:
-            self.warned_ns = self.now
-            shed, self.shed = self.shed, 0
-            self.log.error(
-                "Cannot accept connections: %s%s. Idle connections are closed to make room; new ones wait in the "
-                "listen queue, or are answered 503 (%d so far)",
+        self.incidents.note(
+            NO_DESCRIPTOR,
+            "Cannot accept connections: %s%s. Idle connections are closed to make room; new ones wait in the "
+            "listen queue, or are answered 503 (%d so far)",
+            (
                 os.strerror(error),
                 f" (ulimit -n is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]})" if error == EMFILE else "",
-                shed,
-            )
+                self.shed,
+            ),
+        )
         return 0 if idlest is not None else 1
 
     cdef bint _others_accept(self) noexcept:
@@ -351,25 +366,42 @@ cdef class Sockets(Host):
         One whose next request is here already, unread, or that has only just been answered is not idle: closing those
         would cost a busy worker's peers their requests.
         """
-        cdef void* link = self.queues[IDLE].first
-        cdef Connection idlest
+        cdef Connection idlest = self._first_unused(IDLE, SHORTEST_IDLE)
+        return self._first_unused(HEAD, SHORTEST_SILENCE) if idlest is None else idlest
+
+    cdef Connection _first_unused(self, int kind, uint64_t least_ns):
+        """The first that waits for a request of which nothing has come, for `least_ns` at least."""
+        cdef void* link = self.queues[kind].first
+        cdef Connection unused
         cdef char byte
         cdef int _looked
         for _looked in range(LOOK_AT):
             if link == NULL:
                 return None
-            idlest = <Connection>link
-            if self.now + self.queues[IDLE].duration_ns < idlest.deadline_ns + SHORTEST_IDLE:
+            unused = <Connection>link
+            if self.now + self.queues[kind].duration_ns < unused.deadline_ns + least_ns:
                 return None
-            if idlest.state == READING and recv(idlest.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0:
-                return idlest
-            link = idlest.behind
+            if (
+                unused.state == READING
+                and unused.received.size == 0
+                and recv(unused.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0
+            ):
+                return unused
+            link = unused.behind
         return None
 
-    cdef int _drop_idlest(self) except -1:
-        cdef Connection idlest = self._idlest()
+    cdef int _make_room(self, Connection idlest) except -1:
         if idlest is not None:
+            self.incidents.note(EVICTED, "%s was idle longest and made room for another", (name_of(idlest),))
             self._drop(idlest)
+        return 0
+
+    cdef int _await_progress(self, Connection connection, int kind, uint64_t now) except -1:
+        if connection.armed != kind:
+            connection.begin_pace(now)
+            arm(connection, kind, self.queues, now)
+        elif connection.keeps_pace(now, self.min_rate, self.queues[kind].duration_ns):
+            arm(connection, kind, self.queues, now)
         return 0
 
     cdef int _welcome(self, PoolThread thread, int fd, sockaddr_storage* address, int listener) except -1:
@@ -384,10 +416,13 @@ cdef class Sockets(Host):
         connection.address = format_address(address)
         connection.port = str(port_number(address)) if connection.address else ""
         connection.sent = &self.row.sent
+        connection.room = self.room
         self.connections += 1
         self.row.connections = self.connections
         self.handler.welcome(connection)
         arm(connection, HEAD, self.queues, self.now)
+        if self.pressed:
+            return self._set_interest(connection, EPOLLIN)      # Intake decides when it is read
         size = recv(fd, thread.incoming, INCOMING, 0)
         if size > 0:
             self.row.received += <uint64_t>size
@@ -404,3 +439,7 @@ cdef class Sockets(Host):
             listener.close()
         self.listeners = []
         return 0
+
+
+cdef str name_of(Connection connection):
+    return connection.address or "a unix socket"

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+from pronghorn.engine.room cimport Room
 from pronghorn.wire.buffer cimport Buffer
 
 
@@ -11,12 +12,15 @@ cdef class Body:
     cdef object file            # the temporary file once the body has outgrown memory
     cdef int fd
     cdef readonly uint64_t size
+    cdef Room room
+    cdef int64_t on_disk
 
-    # While the body arrives. Raises OSError when the spool cannot take it (a full disk).
-    cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, object directory) except -1
+    # While the body arrives. Raises OSError when the spool cannot take it (a full disk, `spool_limit`).
+    cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, Room room) except -1
     # The body is complete: reading starts at its beginning.
     cdef int rewind(self) except -1
     # The request is over: gives memory and disk space back, whoever still holds the object.
     cdef int dispose(self) except -1
     cdef int _write(self, const uint8_t* data, size_t size) except -1
+    cdef int _release_memory(self) except -1
     cdef object _take(self, size_t count)

@@ -1,14 +1,10 @@
 """A request body, collected by the loop and read by the application as `wsgi.input`."""
 
-import os
-import tempfile
-
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.errno cimport EINTR, errno
 from libc.string cimport memchr
 
-from pronghorn.engine.posix cimport write
+from pronghorn.engine.room cimport Room, write_all_at
 from pronghorn.wire.buffer cimport append, release
 
 
@@ -25,32 +21,34 @@ cdef class Body:
     def __dealloc__(self):
         release(&self.memory)
 
-    cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, object directory) except -1:
-        if self.file is None and self.memory.size + size > in_memory:
-            # TemporaryFile has no name on a file system that knows O_TMPFILE, and loses it at once elsewhere: nothing
-            # to clean up.
-            self.file = tempfile.TemporaryFile(prefix="pronghorn-", dir=directory)
+    cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, Room room) except -1:
+        cdef size_t before
+        self.room = room
+        if self.file is None and (self.memory.size + size > in_memory or not room.has_memory(<int64_t>size)):
+            self.file = room.open_file()
             self.fd = self.file.fileno()
             self._write(<const uint8_t*>self.memory.data, self.memory.size)
-            release(&self.memory)
+            self._release_memory()
         if self.file is not None:
             self._write(data, size)
-        elif append(&self.memory, data, size) < 0:
-            raise MemoryError("no memory for a request body")
+        else:
+            before = self.memory.capacity
+            if append(&self.memory, data, size) < 0:
+                raise MemoryError("no memory for a request body")
+            room.memory += <int64_t>(self.memory.capacity - before)
         self.size += size
         return 0
 
     cdef int _write(self, const uint8_t* data, size_t size) except -1:
-        cdef ssize_t done
-        while size:
-            with nogil:     # a full disk queue may hold it up for long
-                done = write(self.fd, data, size)
-            if done < 0:
-                if errno == EINTR:
-                    continue
-                raise OSError(errno, os.strerror(errno), "the spool file of a request body")
-            data += done
-            size -= <size_t>done
+        self.room.take_disk(<int64_t>size)
+        write_all_at(self.fd, data, size, self.on_disk)
+        self.on_disk += <int64_t>size
+        return 0
+
+    cdef int _release_memory(self) except -1:
+        if self.room is not None:
+            self.room.memory -= <int64_t>self.memory.capacity
+        release(&self.memory)
         return 0
 
     cdef int rewind(self) except -1:
@@ -61,7 +59,9 @@ cdef class Body:
     cdef int dispose(self) except -1:
         if self.file is not None:
             self.file.close()
-        release(&self.memory)
+            self.room.disk -= self.on_disk
+            self.on_disk = 0
+        self._release_memory()
         self.position = 0
         return 0
 

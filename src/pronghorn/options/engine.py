@@ -107,6 +107,19 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = 60.0
 
+    min_rate: Annotated[
+        int,
+        Option(
+            doc="Bytes a second that a client has to send of a request body, or to take of a response, on average: "
+            "what is slower is no progress to `body_timeout` (then 408) and `send_timeout` (then closed), so within "
+            "these times any rate will do. Only time in which the server waits for the client counts. 0 turns it off. "
+            "nginx has none, Apache's `mod_reqtimeout` 500, Kestrel 240.",
+            unit=Unit.BYTES,
+            minimum=0,
+            maximum=1 * GIB,
+        ),
+    ] = 240
+
     linger_timeout: Annotated[
         float,
         Option(
@@ -197,10 +210,34 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = 1 * MIB
 
+    buffer_memory: Annotated[
+        int,
+        Option(
+            doc="Memory of one worker for request bodies and for responses that clients have not taken yet. Beyond "
+            "half of it bodies go to temporary files, however small; beyond all of it responses do, and where that "
+            "is not possible no further request is read until clients have taken some.",
+            unit=Unit.BYTES,
+            minimum=64 * KIB,
+            maximum=1024 * GIB,
+        ),
+    ] = 256 * MIB
+
+    spool_limit: Annotated[
+        int,
+        Option(
+            doc="Most bytes that the temporary files of one worker may take up together; a request body for which "
+            "there is no room is answered 507.",
+            unit=Unit.BYTES,
+            minimum=0,
+            maximum=1024 * 1024 * GIB,
+        ),
+    ] = 16 * GIB
+
     spool_dir: Annotated[
         str | None,
         Option(
-            doc="Directory for the temporary files of large request bodies. A `tmpfs` there would count as memory.",
+            doc="Directory for temporary files of large request bodies and untaken responses. A `tmpfs` there would "
+            "count as memory.",
             gunicorn="tmp_upload_dir",
             metavar="DIRECTORY",
             default_text="the system's directory for temporary files",

@@ -65,4 +65,4 @@ def _largest(server: Loaded) -> int:
     return max(memory(pid) for pid in server.crew())
 
 
-CLIENTS = (Case("aborts", "clients leave at every stage of a request", aborts, short=2, long=30),)
+CLIENTS = (Case("aborts", "clients leave at every stage of a request", aborts, short=2, long=286),)
