@@ -101,6 +101,8 @@ class Server:
         try:
             self.process.wait(PATIENCE)
             wait_for(lambda: not self.processes(), f"every process to be gone\n{self.text}", PATIENCE)
+            # Of a debug build (worker/remains.py, debug.pxd) and of the sanitizers.
+            assert not re.search(r"and still holds|this must hold|Sanitizer|runtime error:", self.text), self.text
         finally:
             for pid in self.processes():
                 os.kill(pid, signal.SIGKILL)

@@ -19,4 +19,5 @@ cdef class Body:
     # The request is over: gives memory and disk space back, whoever still holds the object.
     cdef int dispose(self) except -1
     cdef int _write(self, const uint8_t* data, size_t size) except -1
+    cdef void _forget_file(self) noexcept
     cdef object _take(self, size_t count)

@@ -8,6 +8,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EINTR, errno
 from libc.string cimport memchr
 
+from pronghorn.debug cimport SPOOL_FILES, tally
 from pronghorn.engine.posix cimport write
 from pronghorn.wire.buffer cimport append, release
 
@@ -23,7 +24,13 @@ cdef class Body:
         self.fd = -1
 
     def __dealloc__(self):
+        self._forget_file()
         release(&self.memory)
+
+    cdef void _forget_file(self) noexcept:
+        if self.fd >= 0:
+            tally(SPOOL_FILES, -1)
+        self.fd = -1
 
     cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, object directory) except -1:
         if self.file is None and self.memory.size + size > in_memory:
@@ -31,6 +38,7 @@ cdef class Body:
             # to clean up.
             self.file = tempfile.TemporaryFile(prefix="pronghorn-", dir=directory)
             self.fd = self.file.fileno()
+            tally(SPOOL_FILES, 1)
             self._write(<const uint8_t*>self.memory.data, self.memory.size)
             release(&self.memory)
         if self.file is not None:
@@ -61,6 +69,7 @@ cdef class Body:
     cdef int dispose(self) except -1:
         if self.file is not None:
             self.file.close()
+            self._forget_file()
         release(&self.memory)
         self.position = 0
         return 0

@@ -24,6 +24,7 @@ from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.recycling import Allowance
+from pronghorn.worker.remains import report_remains
 
 BEAT = 1.0
 """Seconds between two heartbeats, and between two looks at what the worker has used up."""
@@ -106,6 +107,7 @@ def serve(serving: Serving, pending: set[int]) -> int:
             _step(serving, watch)
     if not serving.engine.join(QUICK_STOP):
         log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
+    report_remains()
     _run_exit_functions()
     return Exit.OK
 
