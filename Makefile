@@ -8,7 +8,7 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults test-proxies \
+.PHONY: help demo test test-asan test-tsan model fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults test-proxies \
 	soak reliability clean
 
 help:  ## this list
@@ -54,8 +54,15 @@ $(ASAN)/.built: $(VENV)/.installed $(NATIVE)
 		$(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace --force
 	touch $@
 
+test-tsan: build  ## the code that runs without the interpreter lock, under ThreadSanitizer; TURNS=20000
+	$(BIN)/python -m tests.threads $(TURNS)
+
+model:  ## every order in which threads can hand things to one another; needs spin, see models/README.md
+	@$(PYTHON) -m models
+
 test-asan: build build/fuzz/replay/.built $(ASAN)/.built  ## the suite on a debug build with AddressSanitizer and UBSan; ASAN_TESTS='tests/engine'
 	find src -name '*.py' -exec cp --parents {} $(ASAN) \;
+	ln -sfn $(CURDIR)/docs $(ASAN)/docs        # the generated documents are looked for beside src
 	rm -rf $(ASAN_REPORTS) && mkdir -m 1777 $(ASAN_REPORTS)
 	LD_PRELOAD=$(ASAN_RUNTIME) PYTHONPATH=$(CURDIR)/$(ASAN)/src PYTHONMALLOC=malloc \
 		ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1:log_path=$(ASAN_REPORTS)/asan \

@@ -139,7 +139,7 @@ cdef bint baton_dismiss(Baton* baton) noexcept nogil:
 
 
 cdef uint64_t baton_enter(Baton* baton) noexcept nogil:
-    cdef uint64_t ticket = baton.word | 1   # only the leader moves an even word
+    cdef uint64_t ticket = load_u64(&baton.word) | 1    # only the leader moves an even word
     # Sequentially consistent on both sides: the watchdog writes `dozing` and then reads the word, the leader writes the
     # word and then reads `dozing`. With anything weaker both could read the old value, and a blocked call would never
     # be noticed.
