@@ -8,8 +8,8 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan test-proxies fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build \
-	bench faults soak reliability slow compare-security clean
+.PHONY: help demo test test-asan test-tsan test-proxies model fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint \
+	types docs build bench faults soak reliability slow compare-security clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,27 +34,41 @@ demo: build  ## serve examples/fake_insurance_api.py on http://127.0.0.1:8000
 test: build build/fuzz/replay/.built  ## the test suite
 	$(BIN)/python -m pytest -n 4 --dist worksteal tests
 
-# A copy of the sources is built with AddressSanitizer and UBSan in build/asan and shadows the package by PYTHONPATH, so
-# the normal build stays as it is. The interpreter is not instrumented: the run-times are preloaded, it allocates by
-# malloc so that they see its objects, and what it never frees is no leak of ours.
+# A copy of the sources is built with AddressSanitizer and UBSan, and as a debug build (src/pronghorn/debug.pxd), in
+# build/asan. PYTHONPATH puts it before the package, so the normal build stays as it is; it is absolute, because the
+# servers of the tests run in folders of their own. The interpreter is not instrumented: the run-times are preloaded, it
+# allocates by malloc so that they see its objects, and what it never frees is no leak of ours. All processes write their
+# reports into one folder, those whose output nobody reads and those that have given up root as well. Applications of the
+# tests crash, abort and run out of memory on purpose: that is left to them.
 ASAN := build/asan
+ASAN_TESTS ?= tests
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
+ASAN_REPORTS := $(CURDIR)/$(ASAN)/reports
 
 $(ASAN)/.built: $(VENV)/.installed $(NATIVE)
 	rm -rf $(ASAN)
 	mkdir -p $(ASAN)
 	cp -r setup.py pyproject.toml src $(ASAN)
 	find $(ASAN)/src \( -name '*.so' -o -name '*.c' \) -delete
-	cd $(ASAN) && CFLAGS='-fsanitize=address,undefined -fno-omit-frame-pointer -O1 -g' \
+	cd $(ASAN) && PRONGHORN_DEBUG=1 CFLAGS='-fsanitize=address,undefined -fno-omit-frame-pointer -O1 -g' \
 		$(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace --force
 	touch $@
 
-test-asan: build $(ASAN)/.built  ## the tests of the native core under AddressSanitizer and UBSan
-	rm -rf $(ASAN)/tests && cp -r tests $(ASAN)
+test-tsan: build  ## the code that runs without the interpreter lock, under ThreadSanitizer; TURNS=20000
+	$(BIN)/python -m tests.threads $(TURNS)
+
+model:  ## every order in which threads can hand things to one another; needs spin, see models/README.md
+	@$(PYTHON) -m models
+
+test-asan: build build/fuzz/replay/.built $(ASAN)/.built  ## the suite on a debug build with AddressSanitizer and UBSan; ASAN_TESTS='tests/engine'
 	find src -name '*.py' -exec cp --parents {} $(ASAN) \;
-	cd $(ASAN) && LD_PRELOAD=$(ASAN_RUNTIME) PYTHONPATH=src PYTHONMALLOC=malloc \
-		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-		$(CURDIR)/$(BIN)/python -m pytest -p no:cacheprovider tests/engine tests/wsgi tests/protocol
+	ln -sfn $(CURDIR)/docs $(ASAN)/docs        # the generated documents are looked for beside src
+	rm -rf $(ASAN_REPORTS) && mkdir -m 1777 $(ASAN_REPORTS)
+	LD_PRELOAD=$(ASAN_RUNTIME) PYTHONPATH=$(CURDIR)/$(ASAN)/src PYTHONMALLOC=malloc \
+		ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1:log_path=$(ASAN_REPORTS)/asan \
+		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(ASAN_REPORTS)/ubsan \
+		$(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist worksteal $(ASAN_TESTS)
+	@! grep -h . $(ASAN_REPORTS)/* 2>/dev/null
 
 # What is fuzzed is compiled a second time, with the targets: see fuzz/README.md. `replay` needs gcc only, `libfuzzer`
 # clang-14, and `coverage` gcov, which comes with gcc.

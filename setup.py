@@ -1,5 +1,6 @@
 """The native modules; everything else about the package stands in pyproject.toml."""
 
+import os
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -8,6 +9,8 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 SOURCES = sorted((ROOT / "src" / "pronghorn").rglob("*.pyx"))
+# The debug build counts what lives, delays and checks hand-overs (debug.pxd). Not for serving.
+DEFINED = [("PRONGHORN_DEBUG", "1")] if os.environ.get("PRONGHORN_DEBUG") == "1" else []
 CFLAGS = ["-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 
 DIRECTIVES = {
@@ -26,7 +29,7 @@ DIRECTIVES = {
 def extension(source: Path) -> Extension:
     """The extension module that one .pyx file becomes."""
     name = ".".join(source.relative_to(ROOT / "src").with_suffix("").parts)
-    return Extension(name, [str(source.relative_to(ROOT))], extra_compile_args=CFLAGS)
+    return Extension(name, [str(source.relative_to(ROOT))], define_macros=DEFINED, extra_compile_args=CFLAGS)
 
 
 class BuildNative(build_ext):

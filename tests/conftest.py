@@ -1,11 +1,18 @@
-"""What holds for every test: nothing is left behind in the process that the next one runs in."""
+"""What holds for every test: nothing is left behind in the process that the next one runs in.
 
+In the debug build nothing of the engine lives any more (pronghorn.debug); in every build no call goes on.
+"""
+
+import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from pronghorn import debug
 from tests.support.raw import wait_for
+
+BEFORE = pytest.StashKey[dict[str, int]]()
 
 
 def threads_of_engines() -> list[threading.Thread]:
@@ -18,3 +25,30 @@ def _no_call_goes_on() -> Iterator[None]:
     """A call that is left computing takes the interpreter lock from every test behind it."""
     yield
     wait_for(lambda: not threads_of_engines(), "the last calls of the module's engines to come to their end")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    item.stash[BEFORE] = debug.living()
+    yield
+
+
+# Outermost: until pytest has put them away, the log records that it captured keep tracebacks, and those requests.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    yield
+    if debug.ENABLED and BEFORE in item.stash:
+        wait_for(lambda: not remains(item.stash[BEFORE]), f"{debug.living()} to live no more")
+
+
+def remains(before: dict[str, int]) -> dict[str, int]:
+    """What lives and should not. A server that serves a whole module of tests keeps its threads, and their buffers."""
+    now = debug.living()
+    if now["engines"]:
+        before = before | {"engines": now["engines"], "buffers": now["buffers"]}
+    else:
+        before = dict.fromkeys(now, 0)
+    found = {what: count for what, count in now.items() if count > before[what]}
+    if found:
+        gc.collect()
+    return found

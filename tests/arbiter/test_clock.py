@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.process import preloading
 from tests.support.raw import Client, wait_for
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
@@ -25,7 +26,7 @@ def test_a_jump_changes_nothing(start, place, jump):
     (place / "app.py").write_text(APP)
     limits = ("--timeout", "2s", "--keep-alive", "60s", "--graceful-timeout", "2s")
     faked = {
-        "LD_PRELOAD": str(LIBRARIES[0]),
+        "LD_PRELOAD": preloading(LIBRARIES[0]),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

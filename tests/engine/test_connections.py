@@ -439,6 +439,25 @@ def test_draining_serves_what_waits_in_the_accept_queue() -> None:
         assert engine.join(5)
 
 
+def test_a_drain_has_one_leader_when_what_waits_in_the_accept_queue_blocks() -> None:
+    """The debug build aborts where a thread that has lost the baton goes on as the leader."""
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        time.sleep(0.03)
+        return hello(environ, start_response)
+
+    bound = socket.create_server(("127.0.0.1", 0), backlog=256)
+    waiting = [Client(url_of(bound)) for _ in range(30)]
+    for client in waiting:
+        client.request()
+    with serve_engine(app, [bound], threads=40) as engine:
+        engine.drain()
+        for client in waiting:
+            assert client.read_response().body == b"hello"
+            client.socket.close()
+        assert engine.join(5)
+
+
 def test_stopping_does_not_wait() -> None:
     inside = threading.Event()
     release = threading.Event()

@@ -192,6 +192,46 @@ with serve(app) as url:
     assert done.stdout == b"True\nTrue\n", done.stderr[-1500:].decode()
 
 
+def test_an_application_that_closes_the_descriptor_of_its_own_connection_harms_no_other() -> None:
+    """As a careless os.closerange does. The loop hears of it while its request runs, and cannot unwatch it."""
+    script = """
+import os, socket, time
+from pathlib import Path
+from pronghorn.testing import serve
+from tests.support.raw import Client
+inside = []
+def peer_of(fd):
+    try:
+        with socket.socket(fileno=os.dup(fd)) as copy:
+            return copy.getpeername()[1]
+    except OSError:
+        return None
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/close":
+        fds = [int(name) for name in os.listdir("/proc/self/fd")]
+        mine = [fd for fd in fds if str(peer_of(fd)) == environ["REMOTE_PORT"]]
+        os.dup(mine[0])     # the peer is still heard of
+        os.close(mine[0])
+        inside.append(True)
+        time.sleep(0.3)
+    start_response("200 OK", [])
+    return [b"fine"]
+with serve(app) as url:
+    with Client(url) as client, Client(url) as other:
+        other.get()
+        client.request("/close")
+        while not inside:
+            time.sleep(0.001)
+        client.send(b"more")
+        time.sleep(0.4)
+        for _ in range(100):
+            assert other.get().body == b"fine"
+    print("served")
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=40, check=False, capture_output=True)
+    assert done.stdout == b"served\n", done.stderr[-1500:].decode()
+
+
 def test_a_thread_started_by_the_application_may_be_joined_in_it() -> None:
     import threading
 

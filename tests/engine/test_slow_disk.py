@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import Server
+from tests.support.process import Server, preloading
 from tests.support.raw import Client
 
 SIZE = 14 << 20  # more than one turn of the loop sends
@@ -30,7 +30,7 @@ def slow_disk(tmp_path: Path) -> str:
     source = Path(__file__).with_name("slow_disk.c")
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     # Behind what is loaded already: AddressSanitizer wants to be first.
-    return f"{os.environ.get('LD_PRELOAD', '')} {library}".strip()
+    return preloading(library)
 
 
 def test_other_requests_do_not_wait_for_a_slow_disk(tmp_path: Path, slow_disk: str) -> None:

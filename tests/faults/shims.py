@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tests.faults.servers import Unavailable
+from tests.support.process import preloading
 
 NO_FORK = r"""
 #include <errno.h>
@@ -54,4 +55,4 @@ def preload(source: str, folder: Path, switch: Path) -> list[str]:
     library = folder / "shim.so"
     define = f'-DSWITCH="{switch}"'
     subprocess.run([compiler, "-shared", "-fPIC", define, "-o", library, folder / "shim.c"], check=True)
-    return ["env", f"LD_PRELOAD={library}"]
+    return ["env", f"LD_PRELOAD={preloading(library)}"]

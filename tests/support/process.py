@@ -23,6 +23,15 @@ PATIENCE = 20.0
 """Seconds a process has to say or do what a test waits for."""
 
 
+ADDRESS_SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
+"""`make test-asan` runs: a process needs terabytes of addresses, and the sanitizer must be loaded before all else."""
+
+
+def preloading(library: Path | str) -> str:
+    """The LD_PRELOAD of a process that is to have `library` beside what this one has."""
+    return f"{os.environ.get('LD_PRELOAD', '')} {library}".strip()
+
+
 def environment(**more: str) -> dict[str, str]:
     """The environment of this process without the variables that the command reads, and with `more`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
@@ -101,6 +110,8 @@ class Server:
         try:
             self.process.wait(PATIENCE)
             wait_for(lambda: not self.processes(), f"every process to be gone\n{self.text}", PATIENCE)
+            # Of a debug build (worker/remains.py, debug.pxd) and of the sanitizers.
+            assert not re.search(r"and still holds|this must hold|Sanitizer|runtime error:", self.text), self.text
         finally:
             for pid in self.processes():
                 os.kill(pid, signal.SIGKILL)

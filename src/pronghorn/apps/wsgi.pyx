@@ -22,6 +22,7 @@ from libc.string cimport memset
 
 from pronghorn.apps.headers cimport header_key, is_forwarding, is_request_id
 from pronghorn.apps.section cimport Section, SectionCache
+from pronghorn.debug cimport DEBUG, REQUESTS, Witness
 from pronghorn.engine.connection cimport Connection
 from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_out, stop_if_forked
 from pronghorn.engine.posix cimport (
@@ -354,6 +355,8 @@ cdef class WSGI(Handler):
         cdef str method = method_name(data + head.method.start, head.method.length)
         cdef str target = text_of(data, &head.target)
         cdef int size
+        if DEBUG:
+            exchange.witness = Witness(REQUESTS)
         exchange.environ = environ
         exchange.method = method
         exchange.target = target

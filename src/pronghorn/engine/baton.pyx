@@ -1,10 +1,12 @@
 """The baton's transitions and its watchdog thread. The protocol is argued in baton.pxd."""
 
+from pronghorn.debug cimport hand_over_point
 from pronghorn.engine.posix cimport (
     CLOCK_MONOTONIC,
     SIG_SETMASK,
     add_int,
     clock_ns,
+    clockid_t,
     load_int,
     load_u64,
     monotonic_ns,
@@ -64,13 +66,21 @@ cdef void baton_destroy(Baton* baton) noexcept nogil:
     pthread_mutex_destroy(&baton.lock)
 
 
+cdef void sit_down(Baton* baton, int seat) noexcept nogil:
+    """The calling thread's CPU time is that of the seat. The watchdog may be reading it."""
+    cdef clockid_t clock
+    if pthread_getcpuclockid(pthread_self(), &clock) == 0:
+        store_int(&baton.seats[seat].clock, clock)
+
+
 cdef void baton_lead(Baton* baton, int seat) noexcept nogil:
-    pthread_getcpuclockid(pthread_self(), &baton.seats[seat].clock)
+    sit_down(baton, seat)
     store_int(&baton.leader, seat)
 
 
 cdef int baton_park(Baton* baton, int seat) noexcept nogil:
-    pthread_getcpuclockid(pthread_self(), &baton.seats[seat].clock)
+    sit_down(baton, seat)
+    hand_over_point()
     pthread_mutex_lock(&baton.lock)
     # Written before the last dismissal, which is under this lock too: nobody parks behind it.
     if load_int(&baton.stopping):
@@ -79,6 +89,7 @@ cdef int baton_park(Baton* baton, int seat) noexcept nogil:
     baton.stack[baton.parked] = seat
     baton.parked += 1
     pthread_mutex_unlock(&baton.lock)
+    hand_over_point()
     while sem_wait(&baton.seats[seat].wake) != 0:
         pass                # EINTR: a signal is no reason to lead
     return baton.seats[seat].reason
@@ -94,7 +105,7 @@ cdef void seat_leader(Baton* baton) noexcept nogil:
     """Wakes a parked thread as the leader. Under the lock, with a thread parked and the word already moved on."""
     cdef int seat = pop_seat(baton)
     baton.taken_ns = monotonic_ns()
-    baton.handovers += 1
+    store_u64(&baton.handovers, baton.handovers + 1)        # read by whoever asks
     baton.predecessor = baton.leader
     store_int(&baton.leader, seat)
     baton.seats[seat].reason = WOKEN_TO_LEAD
@@ -129,35 +140,40 @@ cdef bint baton_dismiss(Baton* baton) noexcept nogil:
 
 
 cdef uint64_t baton_enter(Baton* baton) noexcept nogil:
-    cdef uint64_t ticket = baton.word | 1   # only the leader moves an even word
+    cdef uint64_t ticket = load_u64(&baton.word) | 1    # only the leader moves an even word
     # Sequentially consistent on both sides: the watchdog writes `dozing` and then reads the word, the leader writes the
     # word and then reads `dozing`. With anything weaker both could read the old value, and a blocked call would never
     # be noticed.
     store_u64(&baton.word, ticket)
+    hand_over_point()
     if load_int(&baton.dozing) and swap_int(&baton.dozing, 1, 0):
         sem_post(&baton.doze)
     return ticket
 
 
 cdef bint baton_leave(Baton* baton, uint64_t ticket) noexcept nogil:
+    hand_over_point()
     return swap_u64(&baton.word, ticket, ticket + 1)
 
 
 cdef bint take(Baton* baton, uint64_t ticket, int verdict) noexcept nogil:
     """The watchdog takes the baton from the call that holds `ticket`."""
     cdef bint taken = False
+    hand_over_point()
     pthread_mutex_lock(&baton.lock)
     if baton.parked > 0:
-        # Written before the swap: the thread reads both as soon as its leave() fails. If the swap fails nobody reads
-        # them.
+        # Written before the swap: the thread reads it as soon as its leave() fails. If the swap fails nobody reads it.
         baton.seats[baton.leader].verdict = verdict
-        if verdict == WAS_BUSY:
-            add_int(&baton.computing, 1)
+        hand_over_point()
         taken = swap_u64(&baton.word, ticket, ticket + 1)
         if taken:
+            hand_over_point()
+            # Not before the swap: a call that comes back in time must not find itself counted, or the leader would
+            # take the lane for occupied and go to sleep on what waits there. That the thread may have uncounted itself
+            # already is no harm.
+            if verdict == WAS_BUSY:
+                add_int(&baton.computing, 1)
             seat_leader(baton)
-        elif verdict == WAS_BUSY:
-            add_int(&baton.computing, -1)
     pthread_mutex_unlock(&baton.lock)
     return taken
 
@@ -165,6 +181,7 @@ cdef bint take(Baton* baton, uint64_t ticket, int verdict) noexcept nogil:
 cdef void doze(Baton* baton, uint64_t word) noexcept nogil:
     """Sleeps until somebody enters: an idle worker costs no wake-ups."""
     store_int(&baton.dozing, 1)
+    hand_over_point()
     if (load_u64(&baton.word) != word or load_int(&baton.stopping)) and swap_int(&baton.dozing, 1, 0):
         return
     # Either nobody entered, or enter() has already swapped `dozing` back and posted.
@@ -204,13 +221,13 @@ cdef void* watch(void* argument) noexcept nogil:
                 idle = 0
             seat = load_int(&baton.leader)
             seen_at = last_at = monotonic_ns()
-            last_cpu = clock_ns(baton.seats[seat].clock)
+            last_cpu = clock_ns(load_int(&baton.seats[seat].clock))
             continue
         calm = 0
         now = monotonic_ns()
-        cpu = clock_ns(baton.seats[load_int(&baton.leader)].clock)
+        cpu = clock_ns(load_int(&baton.seats[load_int(&baton.leader)].clock))
         progress = (cpu - last_cpu) * 4 > now - last_at
-        blocked_after = GIL_SLICES * baton.patience_ns if load_int(&baton.computing) else 0
+        blocked_after = GIL_SLICES * baton.patience_ns if load_int(&baton.computing) > 0 else 0
         if progress and now - seen_at >= baton.patience_ns:
             take(baton, word, WAS_BUSY)
         elif not progress and now - seen_at >= blocked_after:

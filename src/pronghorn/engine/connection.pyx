@@ -6,6 +6,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
+from pronghorn.debug cimport CONNECTIONS, FILE_SLICES, tally
 from pronghorn.engine.linux cimport SIOCOUTQ, ioctl, sendfile
 from pronghorn.engine.posix cimport (
     AF_INET,
@@ -39,8 +40,10 @@ cdef enum:
 cdef class FileSlice:
     def __cinit__(self):
         self.fd = -1
+        tally(FILE_SLICES, 1)
 
     def __dealloc__(self):
+        tally(FILE_SLICES, -1)
         if self.fd >= 0:
             close(self.fd)
         if self.room is not None:
@@ -55,8 +58,10 @@ cdef class Connection:
 
     def __cinit__(self):
         self.fd = -1
+        tally(CONNECTIONS, 1)
 
     def __dealloc__(self):
+        tally(CONNECTIONS, -1)
         release(&self.received)
         free(self.partial)
 

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from pronghorn.debug cimport Witness
 from pronghorn.engine.connection cimport Connection
 from pronghorn.engine.incidents cimport Incidents
 from pronghorn.engine.scoreboard cimport Call
@@ -89,6 +90,7 @@ cdef class Exchange:
     cdef list headers
     cdef int64_t sent               # octets of body
     cdef bint recorded              # the recorder has heard of it
+    cdef Witness witness            # in the debug build
 
     cdef int begin(self, str status, list headers) except -1
     cdef int send_head(self, int64_t known_length) except -1

@@ -22,6 +22,7 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from pronghorn.debug cimport ENGINES, expect, hand_over_point, tally
 from pronghorn.engine.baton cimport baton_dismiss, baton_stop
 from pronghorn.engine.connection cimport (
     BODY,
@@ -60,6 +61,8 @@ from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     clock_ns,
     close,
+    load_int,
+    load_u64,
     monotonic_ns,
     sockaddr_in,
     sockaddr_storage,
@@ -87,6 +90,7 @@ cdef class Engine(Intake):
 
     def __cinit__(self, *args, **kwargs):
         self.wake_fd = -1
+        tally(ENGINES, 1)
 
     def __init__(
         self, Handler handler, listeners, options, *,
@@ -124,6 +128,7 @@ cdef class Engine(Intake):
             self.queues[<int>kind].duration_ns = <uint64_t>(seconds * SECOND)
 
     def __dealloc__(self):
+        tally(ENGINES, -1)
         if self.wake_fd >= 0:
             close(self.wake_fd)
 
@@ -150,7 +155,7 @@ cdef class Engine(Intake):
     @property
     def handovers(self):
         """How often the baton was passed."""
-        return self.baton.handovers
+        return load_u64(&self.baton.handovers)
 
     @property
     def threads_started(self):
@@ -261,12 +266,15 @@ cdef class Engine(Intake):
                     self._work_on(thread)
                     return 0
             self._turn(thread)
+            if thread.lost:
+                return 0
         return 0
 
     cdef int _turn(self, PoolThread thread) except -1:
         """What is due by the clock, and the next batch of events."""
         cdef int count
         cdef bint likely = self.batch_size > 1
+        expect(load_int(&self.baton.leader) == thread.seat and not thread.lost)
         self._flush_held()
         self._clock()
         self.timing = self.now - self.batch_ns > LONG_BATCH
@@ -278,12 +286,13 @@ cdef class Engine(Intake):
             self._check_overdue(thread)
         if self.stopping or self.draining:
             self._wind_down(thread)
-            if self.finished:
-                return 0
+            if self.finished or thread.lost:
+                return 0        # what waited in the accept queue may have blocked: the batch is another leader's
         if self.pressed and not self.room.is_full():
             self._read_on()
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
+        expect(load_int(&self.baton.leader) == thread.seat and not thread.lost)
         self.batch_at = self.batch_size = 0
         count = self._gather(likely)
         if count < 0 and count != -EINTR:
@@ -308,8 +317,11 @@ cdef class Engine(Intake):
             timeout = self._wait_ms()
             self.waiting = True
             with nogil:
+                hand_over_point()
                 count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
+                hand_over_point()
             error = errno
+            expect(load_int(&self.baton.leader) == thread.seat)
             self.waiting = False
             self._clock()
         return count if count >= 0 else -error

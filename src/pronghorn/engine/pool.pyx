@@ -10,6 +10,7 @@ from libc.errno cimport errno
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from pronghorn.debug cimport DEBUG, REQUESTS, Witness, expect, hand_over_point
 from pronghorn.engine.baton cimport (
     MAX_SEATS,
     WAS_BLOCKED,
@@ -260,6 +261,7 @@ cdef class Pool(Sockets):
         """Runs one request, as the leader (inline) or as a thread that has lost the baton."""
         cdef Baton* baton = self.baton
         cdef bint parted = thread.lost
+        expect(connection.state == READING or connection.state == QUEUED)     # it has one owner
         connection.state = RUNNING
         connection.exchange = exchange
         exchange.thread = thread
@@ -287,6 +289,7 @@ cdef class Pool(Sockets):
         finally:
             exchange.leave()
             stop_if_forked()
+            hand_over_point()
             if not thread.lost and not baton_leave(baton, thread.ticket):
                 thread.lost = True
             thread.ticket = 0
@@ -298,6 +301,7 @@ cdef class Pool(Sockets):
         if exchange.abandoned:
             self._returned_late(thread, exchange)
         else:
+            expect(connection.state == RUNNING)     # nobody took it meanwhile
             self._finish(connection, exchange)
         return 0
 
@@ -389,6 +393,8 @@ cdef class Pool(Sockets):
         `late` is the exchange that it answers in the place of; None for a request that was refused.
         """
         cdef Exchange exchange = Exchange.__new__(Exchange)
+        if DEBUG:
+            exchange.witness = Witness(REQUESTS)
         exchange.connection = connection
         exchange.host = self
         exchange.thread = thread

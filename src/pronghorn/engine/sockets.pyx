@@ -28,6 +28,7 @@ from pronghorn.engine.connection cimport (
     LINGER,
     LINGERING,
     READING,
+    RUNNING,
     Connection,
     arm,
     disarm,
@@ -140,6 +141,9 @@ cdef class Sockets(Host):
         event.data.u64 = <uint64_t>connection.serial << 32 | <uint32_t>connection.fd
         if epoll_ctl(self.epoll, operation, connection.fd, &event) < 0:
             error = errno
+            if connection.state == RUNNING:
+                connection.broken = True        # a thread owns it, and closes it when it is done
+                return 0
             self._drop(connection)      # nobody would ever hear of it again
             raise OSError(error, "cannot watch a connection")
         connection.interest = events

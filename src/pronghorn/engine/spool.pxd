@@ -23,4 +23,5 @@ cdef class Body:
     cdef int dispose(self) except -1
     cdef int _write(self, const uint8_t* data, size_t size) except -1
     cdef int _release_memory(self) except -1
+    cdef void _forget_file(self) noexcept
     cdef object _take(self, size_t count)

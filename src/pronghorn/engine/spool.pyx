@@ -4,6 +4,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memchr
 
+from pronghorn.debug cimport SPOOL_FILES, tally
 from pronghorn.engine.room cimport Room, write_all_at
 from pronghorn.wire.buffer cimport append, release
 
@@ -19,7 +20,13 @@ cdef class Body:
         self.fd = -1
 
     def __dealloc__(self):
+        self._forget_file()
         release(&self.memory)
+
+    cdef void _forget_file(self) noexcept:
+        if self.fd >= 0:
+            tally(SPOOL_FILES, -1)
+        self.fd = -1
 
     cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, Room room) except -1:
         cdef size_t before
@@ -27,6 +34,7 @@ cdef class Body:
         if self.file is None and (self.memory.size + size > in_memory or not room.has_memory(<int64_t>size)):
             self.file = room.open_file()
             self.fd = self.file.fileno()
+            tally(SPOOL_FILES, 1)
             self._write(<const uint8_t*>self.memory.data, self.memory.size)
             self._release_memory()
         if self.file is not None:
@@ -61,6 +69,7 @@ cdef class Body:
             self.file.close()
             self.room.disk -= self.on_disk
             self.on_disk = 0
+            self._forget_file()
         self._release_memory()
         self.position = 0
         return 0

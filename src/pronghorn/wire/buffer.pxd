@@ -3,6 +3,8 @@
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
+from pronghorn.debug cimport BUFFERS, tally
+
 cdef struct Buffer:     # starts zeroed
     char* data
     size_t size
@@ -24,6 +26,8 @@ cdef inline int reserve(Buffer* buffer, size_t more) noexcept nogil:
     data = <char*>realloc(buffer.data, capacity)
     if data == NULL:
         return -1
+    if buffer.data == NULL:
+        tally(BUFFERS, 1)
     buffer.data = data
     buffer.capacity = capacity
     return 0
@@ -49,6 +53,8 @@ cdef inline void discard_front(Buffer* buffer, size_t count) noexcept nogil:
 
 cdef inline void release(Buffer* buffer) noexcept nogil:
     """Gives the memory back; the buffer is empty and can be used again."""
+    if buffer.data != NULL:
+        tally(BUFFERS, -1)
     free(buffer.data)
     buffer.data = NULL
     buffer.size = 0

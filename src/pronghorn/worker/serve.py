@@ -25,6 +25,7 @@ from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.hooks import Life
 from pronghorn.worker.recycling import Allowance
+from pronghorn.worker.remains import report_remains
 
 if TYPE_CHECKING:
     from pronghorn.worker.develop import Development
@@ -114,6 +115,7 @@ def serve(serving: Serving, pending: set[int]) -> int:
     if not serving.engine.join(QUICK_STOP):
         log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
     serving.life.end()
+    report_remains()
     _run_exit_functions()
     return Exit.OK
 

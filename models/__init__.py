@@ -1,0 +1,1 @@
+"""Models of what threads do, and what checks them."""
