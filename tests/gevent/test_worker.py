@@ -198,3 +198,13 @@ def test_a_reload_to_threads_is_refused_where_the_arbiter_has_patched(folder):
 def test_readiness_is_asked_for_in_greenlets(folder):
     with Server(folder, "-k", "gevent", "-w", "1", "--ready-path", "/sleep", "app:app").ready(1) as server:
         assert server.get() == (200, "hello")
+
+
+def test_files_are_watched(folder):
+    """By polling, in a greenlet; the hub is never kept waiting."""
+    with Server(folder, "-k", "gevent", "-w", "1", "--reload", "app:app").ready(1) as server:
+        assert "files are watched: each is looked at" in server.text
+        assert server.get() == (200, "hello")
+        source = (folder / "app.py").read_text()
+        (folder / "app.py").write_text(source.replace('body = b"hello"', 'body = b"changed"'))
+        wait_for(lambda: server.get() == (200, "changed"), "the new code to answer")

@@ -64,7 +64,7 @@ def load(spec: str, *, greenlets: bool = False) -> Application:
         raise AppLoadError(f"application {spec!r}: write module:attribute, as in app:app")
     check_threads(spec, greenlets=greenlets)
     path, call = _parse(spec, expression or DEFAULT_ATTRIBUTE)
-    module = _import(spec, module_name)
+    module = import_module(spec, module_name)
     found = _find(spec, module, path)
     if call is not None:
         found = _call(spec, found, *call)
@@ -104,7 +104,8 @@ def _parse(spec: str, expression: str) -> tuple[list[str], Call | None]:
     return [node.id, *path], call
 
 
-def _import(spec: str, name: str) -> ModuleType:
+def import_module(spec: str, name: str) -> ModuleType:
+    """The module, imported for the application that is written `spec`. AppLoadError as with `load`."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

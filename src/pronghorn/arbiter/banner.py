@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from pronghorn import __version__
 from pronghorn.arbiter.listeners import Listener
+from pronghorn.dev.watch import POLL, engine_in_use
 from pronghorn.options import Settings
+from pronghorn.options.fleet import GEVENT
 
 
 def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
@@ -15,6 +17,10 @@ def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
     for listener in listeners:
         yield f"listening on {listener.url}"
     yield f"{_fleet(settings)}, arbiter pid {os.getpid()}"
+    if settings.development.reload:
+        greenlets = settings.fleet.worker_class == GEVENT
+        engine = engine_in_use(settings.development.reload_engine, greenlets=greenlets)
+        yield f"files are watched: {_WATCHING[engine]}"
     yield f"reload: kill -HUP {os.getpid()}   stop: kill {os.getpid()} (or Ctrl-C, which does not wait for requests)"
 
 
@@ -27,6 +33,12 @@ def _fleet(settings: Settings) -> str:
             return f"{workers} × {_count(settings.engine.threads, 'thread')}"  # noqa: RUF001
         case own:
             return f"{workers} of class {own}"
+
+
+_WATCHING = {
+    "inotify": "the kernel tells of changes (reload_engine inotify, by watchfiles)",
+    "poll": f"each is looked at every {POLL:g} s (reload_engine poll; pip install pronghorn[reload] for inotify)",
+}
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,7 +11,12 @@ def check_config(source: Source) -> int:
     from pronghorn.worker import classes  # noqa: PLC0415
 
     enter_surroundings(settings.app)
-    worker_class = classes.prepare(settings.fleet.worker_class)
-    load(settings.app.app, greenlets=worker_class.greenlets)
+    greenlets = classes.prepare(settings.fleet.worker_class).greenlets
+    if settings.development.debug:
+        from pronghorn.dev.discover import find  # noqa: PLC0415
+
+        find(settings.app.app, greenlets=greenlets)
+    else:
+        load(settings.app.app, greenlets=greenlets)
     print(f"The settings are right, and {settings.app.app} can be served.")
     return 0

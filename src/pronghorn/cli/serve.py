@@ -1,5 +1,6 @@
 """`pronghorn APP`: serve until a signal stops the server."""
 
+import glob
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,12 +48,14 @@ def serve_app(app: str, settings: Mapping[str, object]) -> int:
 
 
 def _read(source: Source) -> tuple[Settings, tuple[Hook, ...]]:
-    """The settings and the hooks; with log files named from the directory the command was started in.
+    """The settings and the hooks; with files named from the directory the command was started in.
 
-    Workers and reloads open them later, when a preloaded application may have changed the current directory.
+    Workers and reloads open logs later, when a preloaded application may have changed the current directory. And what
+    settings are read from is watched like the files that they name.
     """
     loaded = source.load()
-    logs = loaded.settings.logs
+    logs, development = loaded.settings.logs, loaded.settings.development
+    watched = [str(Path(glob.escape(str(source.cwd))) / pattern) for pattern in development.reload_extra_files]
     placed = msgspec.structs.replace(
         logs,
         errorlog=_placed(source.cwd, logs.errorlog),
@@ -60,7 +63,10 @@ def _read(source: Source) -> tuple[Settings, tuple[Hook, ...]]:
         logconfig_json=logs.logconfig_json and _placed(source.cwd, logs.logconfig_json),
         accesslog=logs.accesslog and _placed(source.cwd, logs.accesslog),
     )
-    return msgspec.structs.replace(loaded.settings, logs=placed), loaded.hooks
+    if development.reload:
+        watched += [glob.escape(str(path)) for path in source.files()]
+        development = msgspec.structs.replace(development, reload_extra_files=tuple(watched))
+    return msgspec.structs.replace(loaded.settings, logs=placed, development=development), loaded.hooks
 
 
 def _names_config(logs: LogOptions) -> bool:

@@ -15,8 +15,8 @@ from typing import Any
 
 from pronghorn.errors import SettingsError, StartError
 from pronghorn.observe import logconfig, metrics
-from pronghorn.observe.records import NAME, SinkHandler, json_record
 from pronghorn.observe.logger import Logger, all_handlers
+from pronghorn.observe.records import NAME, SinkHandler, json_record
 from pronghorn.observe.sink import STANDARD, Sink
 from pronghorn.observe.stream import ErrorStream
 from pronghorn.options.logs import OWN_LOGGER, LogOptions

@@ -1,10 +1,12 @@
 """Whether the settings agree with each other and with the machine."""
 
+import glob
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pronghorn.options.address import FdAddress, TcpAddress, UnixAddress, is_loopback, parse_address
 from pronghorn.options.fleet import GEVENT, WORKER_CLASSES
 from pronghorn.options.option import Unit
 from pronghorn.options.patched import objection
@@ -27,17 +29,6 @@ def remarks(given: Given, value: object) -> Iterator[str]:
         yield f"{given.origin}: worker_class {given.value} is served by gevent: one worker class is both here"
 
 
-def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
-    """One line for each setting that has no effect beside another one."""
-    if values["worker_class"] == GEVENT and origins["threads"] != DEFAULT:
-        yield f"{origins['threads']}: threads means nothing with worker_class gevent; worker_connections bounds it"
-    if values["log_format"] == "json" and origins["access_log_format"] != DEFAULT:
-        yield f"{origins['access_log_format']}: access_log_format means nothing with log_format json"
-    for name in ("logconfig_dict", "logconfig_json", "logconfig"):
-        if values["log_format"] == "json" and values[name]:
-            yield f"{origins[name]}: {name} has formatters of its own; log_format json is for the server's own files"
-
-
 def refusal(patch: Patch, worker_class: str) -> str | None:
     """The line for a file that replaces Python's threads, if the worker class needs them.
 
@@ -45,6 +36,33 @@ def refusal(patch: Patch, worker_class: str) -> str | None:
     """
     wrong = objection(patch.package, greenlets=worker_class == GEVENT or worker_class not in WORKER_CLASSES)
     return wrong and f"{patch.origin}: it has {patch.package} {wrong}"
+
+
+def cautions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:
+    """One line for each setting that has another effect than its name says, or none beside another one."""
+    if values["worker_class"] == GEVENT and origins["threads"] != DEFAULT:
+        yield f"{origins['threads']}: threads means nothing with worker_class gevent; worker_connections bounds it"
+    if values["log_format"] == "json" and origins["access_log_format"] != DEFAULT:
+        yield f"{origins['access_log_format']}: access_log_format means nothing with log_format json"
+    for name in ("logconfig_dict", "logconfig_json", "logconfig"):
+        if values["log_format"] == "json" and values[name]:
+            yield f"{origins[name]}: {name} has formatters of its own; log_format json is for the server's own files"
+    if (values["reload"] or values["debug"]) and origins["preload_app"] != "default":
+        yield f"{origins['preload_app']}: preload_app: it is left out, because reload and debug import in the worker"
+    if values["reload"]:
+        for name in values["reload_extra_files"]:
+            if not glob.has_magic(name) and not (cwd / name).exists():
+                yield f"{origins['reload_extra_files']}: reload_extra_files: {name} is not there yet; it is waited for"
+
+
+def reachable(bind: Iterable[str]) -> Iterator[str]:
+    """Those of the addresses that other machines can reach, or may: by a proxy, or because they are inherited."""
+    for text in bind:
+        match parse_address(text):
+            case TcpAddress(host) if not is_loopback(host):
+                yield text
+            case FdAddress() | UnixAddress():
+                yield text
 
 
 def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:
@@ -69,6 +87,17 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
                 f"{origins[name]}: {name} is {format_quantity(values[name], unit)}; the least is "
                 f"{format_quantity(least, unit)}, and 0 means no limit"
             )
+    if values["debug"] and not values["unsafe"]:
+        for address in reachable(values["bind"]):
+            yield (
+                f"{origins['bind']}: bind: debug does not listen on {address}, which other machines may reach; "
+                "use --bind 127.0.0.1:8000, or --unsafe if you know who can connect"
+            )
+    if values["reload_engine"] == "inotify" and values["reload"] and importlib.util.find_spec("watchfiles") is None:
+        yield (
+            f"{origins['reload_engine']}: reload_engine: inotify needs the package watchfiles; "
+            "pip install pronghorn[reload], or use poll"
+        )
     base = cwd / (values["chdir"] or "")
     for name in ("chdir", "spool_dir"):
         directory = values[name]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pronghorn.apps.load import check_threads, enter_surroundings, load
+from pronghorn.dev.page import BrokenApplication
 from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.loop import Engine
@@ -24,6 +25,7 @@ from pronghorn.observe.access import AccessLog
 from pronghorn.options import FleetOptions, Settings
 from pronghorn.worker import classes, privileges, report
 from pronghorn.worker.build import build_engine
+from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.handed import Configuration
 from pronghorn.worker.hooks import Life
@@ -87,8 +89,10 @@ def _run(birth: Birth) -> int:
         log.setup(birth.settings.logs, Configuration(birth.settings), anew=False)
         birth.life.watch_for_abort()
         log.dump_stacks_here()
-        app, greenlets = _load(birth)
-        app = birth.life.load(app)
+        development = Development.of(birth.settings.development, birth.report_to)
+        app, greenlets = _load(birth, development)
+        if not isinstance(app, BrokenApplication):
+            app = birth.life.load(app)
         engine = build_engine(
             app, birth.listeners, birth.settings, birth.row, birth.access, life=birth.life, greenlets=greenlets
         )
@@ -98,7 +102,9 @@ def _run(birth: Birth) -> int:
             reopen_logs(birth.access)
         # Not before the application is loaded: one that forks while it is imported must find one thread.
         end_with(birth.leash, ORPHAN_END)
-        _start(engine, birth.settings.fleet, born)
+        _start(engine, birth.settings.fleet, born, asks=not isinstance(app, BrokenApplication))
+        if development:
+            development.watch()
     except StartError as error:
         report.send(birth.report_to, report.Failed(str(error), error.trace))
         return error.exit_status
@@ -114,6 +120,7 @@ def _run(birth: Birth) -> int:
             graceful_timeout=birth.settings.fleet.graceful_timeout,
             allowance=Allowance.of(birth.settings.fleet, time.monotonic()),
             selector=_selector(greenlets=greenlets),
+            development=development,
         ),
         pending,
     )
@@ -130,10 +137,10 @@ def _give_up_privileges(birth: Birth) -> None:
         privileges.check_folders(birth.settings)
 
 
-def _start(engine: Engine, fleet: FleetOptions, born: float) -> None:
+def _start(engine: Engine, fleet: FleetOptions, born: float, *, asks: bool) -> None:
     """Starts the engine, which does not accept yet, and waits with `ready_path` until the application can be used."""
     engine.start(accepting=False)
-    if fleet.ready_path is None:
+    if fleet.ready_path is None or not asks:
         return
     # Imported by who needs it: it brings the standard library's HTTP client along.
     from pronghorn.worker.ready import wait_until_ready  # noqa: PLC0415
@@ -162,14 +169,15 @@ def _shorten_switches() -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-def _load(birth: Birth) -> tuple[Callable[..., Any], bool]:
+def _load(birth: Birth, development: Development | None) -> tuple[Callable[..., Any], bool]:
     """The application, and whether its requests run in greenlets."""
     spec = birth.settings.app.app
     if birth.app is None:
         enter_surroundings(birth.settings.app)
     greenlets = classes.prepare(birth.settings.fleet.worker_class).greenlets
     if birth.app is None:
-        return load(spec, greenlets=greenlets), greenlets
+        find = development.load if development else load
+        return find(spec, greenlets=greenlets), greenlets
     # It was imported for the worker class that the arbiter was started with; a reload may have chosen another.
     check_threads(spec, greenlets=greenlets)
     return birth.app, greenlets

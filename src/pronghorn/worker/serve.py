@@ -22,6 +22,7 @@ from pronghorn.engine.scoreboard import Slot
 from pronghorn.observe import log as observe_log
 from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
+from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.hooks import Life
 from pronghorn.worker.recycling import Allowance
@@ -60,6 +61,7 @@ class Serving:
     graceful_timeout: float
     allowance: Allowance
     selector: selectors.BaseSelector
+    development: Development | None
 
 
 class Mode(Enum):
@@ -180,6 +182,8 @@ def _drain(serving: Serving, watch: Watch, limit: float) -> None:
     if watch.mode is Mode.SERVING:
         watch.mode = Mode.DRAINING
         serving.life.worker.alive = False
+        if serving.development is not None:
+            serving.development.leave()
         serving.row.state = scoreboard.DRAINING
         serving.engine.drain()
 
