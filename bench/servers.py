@@ -81,6 +81,21 @@ def in_greenlets(launch: Launch) -> list[str]:
     return [str(OWN_PYTHON), "-m", "pronghorn", *kind, "--bind", launch.bind, launch.app]
 
 
+def with_json(launch: Launch) -> list[str]:
+    """Pronghorn with its access log as JSON."""
+    return [*with_log(launch), "--log-format", "json"]
+
+
+def with_statsd(launch: Launch) -> list[str]:
+    """Pronghorn with metrics; nobody listens, which costs the sender nothing less."""
+    return [*pronghorn(launch), "--statsd-host", "127.0.0.1:9"]
+
+
+def with_ids(launch: Launch) -> list[str]:
+    """Pronghorn with an id for each request."""
+    return [*pronghorn(launch), "--request-id"]
+
+
 def fastpysgi(launch: Launch) -> list[str]:
     """One thread; its default body limit of 10 MB is lifted."""
     lift = f"fastpysgi.server.max_content_length = {FOREVER}"
@@ -143,6 +158,9 @@ SERVERS = {
         Server("pronghorn", "pronghorn", pronghorn),
         Server("pronghorn-1", "pronghorn", one_thread),
         Server("pronghorn-log", "pronghorn", with_log),
+        Server("pronghorn-json", "pronghorn", with_json),
+        Server("pronghorn-statsd", "pronghorn", with_statsd),
+        Server("pronghorn-ids", "pronghorn", with_ids),
         Server("pronghorn-gevent", "pronghorn", in_greenlets),
         Server("fastpysgi", "fastpysgi", fastpysgi),
         Server("bjoern", "bjoern", bjoern),

@@ -256,6 +256,22 @@ WORKLOADS = {
             (Bar("cpu_us", 1.0, "pronghorn", plus=1.5, of="pronghorn-log"),),
             ("pronghorn-log",),
         ),
+        *(
+            Workload(
+                name,
+                title,
+                "bench.apps.hello:app",
+                small("/", hello.BODY),
+                USUAL,
+                (Bar("cpu_us", 1.0, "pronghorn", plus=3.0, of=server),),
+                (server,),
+            )
+            for name, title, server in (
+                ("json-log", "Hello with the access log as JSON, to a file", "pronghorn-json"),
+                ("statsd", "Hello with metrics to statsd", "pronghorn-statsd"),
+                ("request-id", "Hello with an id for each request", "pronghorn-ids"),
+            )
+        ),
         Workload(
             "no-length",
             "Hello without Content-Length",

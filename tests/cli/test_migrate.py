@@ -230,7 +230,7 @@ def test_a_configuration_file_is_read_and_not_run(tmp_path):
     assert not any(line == 19 for line, _ in told)
     assert (2, "it imports Gunicorn, which must stay installed for it") in told
     assert (16, "treads is not a setting; did you mean threads?") in told
-    assert not {(9, "spew"), (0, "threads is not set")} & told
+    assert not {(9, "daemon"), (0, "threads is not set")} & told
 
 
 @pytest.mark.parametrize(

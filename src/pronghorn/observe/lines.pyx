@@ -3,9 +3,8 @@
 import os
 
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from pronghorn.engine.exchange cimport Exchange
 from pronghorn.observe.access cimport AccessLog
 
 from pronghorn.observe.readable import line_of
@@ -24,10 +23,10 @@ cdef class RequestLines(AccessLog):
             os.isatty(self.sink.fileno()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         )
 
-    cdef int record(self, Exchange exchange, uint64_t now_ns) except -1:
-        """Writes the line of one request."""
-        cdef uint64_t duration = now_ns - exchange.began_ns if now_ns > exchange.began_ns else 0
-        environ, status = exchange.environ or None, exchange.status or ""
-        line = line_of(environ, status, exchange.sent, exchange.began, duration, coloured=self.coloured)
+    cpdef int put(
+        self, str remote, dict environ, str status, list headers, int64_t sent, double began, uint64_t duration_ns
+    ) except -1:
+        """Writes the line of one request; the arguments are an AccessLog's."""
+        line = line_of(environ, status or "", sent, began, duration_ns, coloured=self.coloured)
         self.sink.write(line.encode(errors="backslashreplace"))
         return 0
