@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from pronghorn.apps.wsgi import WSGI
+from pronghorn.apps.handler import make_handler
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
-from pronghorn.options import EngineOptions
+from pronghorn.options import EngineOptions, TrustOptions
 
 __all__ = ["serve", "serve_engine"]
 
@@ -24,9 +24,9 @@ PATIENCE = 10.0
 def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]:
     """Serve the WSGI callable `app` while the `with` block runs; gives its URL, such as `http://127.0.0.1:43210`.
 
-    The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "Engine"):
-    `threads=1`, `keepalive=5.0`, `limit_request_body=1024`. Leaving the block drains the server: what was accepted is
-    answered.
+    The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "One worker's
+    engine"), and those about proxies, of whom none is trusted unless `forwarded_allow_ips` says so: `threads=1`,
+    `keepalive=5.0`, `limit_request_body=1024`. Leaving the block drains the server: what was accepted is answered.
 
         with pronghorn.testing.serve(app) as url:
             assert httpx.get(url).status_code == 200
@@ -41,13 +41,14 @@ def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]
 
 
 @contextmanager
-def serve_engine(
+def serve_engine(  # noqa: PLR0913 - what an engine is made of
     app: Any,
     listeners: list[socket.socket],
     *,
     access: Any = None,
     slot: Slot | None = None,
     ready_path: str | None = None,
+    protocol: str = "http",
     **options: Any,
 ) -> Iterator[Engine]:
     """Serve `app` on sockets of the caller's; gives the engine, whose counters a test may look at.
@@ -55,12 +56,14 @@ def serve_engine(
     The engine closes the listeners when it stops, and writes to `slot`, a row of a scoreboard, if there is one.
     Otherwise as `serve`.
     """
+    trusting = {name: options.pop(name) for name in TrustOptions.__struct_fields__ if name in options}
     settings = msgspec.structs.replace(EngineOptions(), **options)
+    trust = TrustOptions(**{"forwarded_allow_ips": (), **trusting})  # a test's client is no proxy
     for listener in listeners:
         listener.setblocking(False)  # noqa: FBT003  # the standard library's own signature
         if listener.family in (socket.AF_INET, socket.AF_INET6):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    handler = WSGI(app, settings, listeners, errors=sys.stderr)
+    handler = make_handler(app, listeners, settings, trust, protocol=protocol, errors=sys.stderr, multiprocess=False)
     log = logging.getLogger("pronghorn.error")
     engine = Engine(handler, listeners, settings, access=access, slot=slot, log=log, ready_path=ready_path)
     engine.start()

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 from socket import socket
 from typing import final
 
-from pronghorn.apps.wsgi import WSGI
+from pronghorn.apps.handler import Handler
 from pronghorn.engine.recorder import Recorder
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.options import EngineOptions
@@ -16,7 +16,7 @@ class Engine:
     recycling_reason: str | None
     def __init__(
         self,
-        handler: WSGI,
+        handler: Handler,
         listeners: Iterable[socket],
         options: EngineOptions,
         *,

@@ -374,6 +374,11 @@ cdef class Pool(Sockets):
         """Answers a fault of the peer with its status, and closes without ever looking at another byte as a request."""
         what = faults.FAULTS[fault]
         peer = connection.address or "a unix socket"
+        if what.status == faults.SILENCE:
+            self.log.warning("Closed a connection of %s: %s", peer, what.detail)
+            connection.closing = True
+            connection.state = READING
+            return 0
         self.log.debug("Refused a request of %s: %d, %s", peer, what.status, what.detail)
         return self._answer(thread, connection, f"{what.status} {what.reason}", what.detail)
 

@@ -1,6 +1,6 @@
 """From what stands in a source to the value of a setting: type, unit, bounds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, TypeGuard
 
@@ -81,6 +81,8 @@ def _boolean(entry: Entry, raw: object) -> bool:
 def _text(entry: Entry, raw: object) -> str:
     if entry.option.number_as_text and isinstance(raw, int) and not isinstance(raw, bool):
         raw = str(raw)
+    if isinstance(raw, bool) and str(raw).lower() in entry.option.aliases:
+        raw = str(raw)
     if not _is_text(raw):
         raise _wrong(entry, raw, "a text")
     choices = entry.option.choices
@@ -93,6 +95,8 @@ def _text(entry: Entry, raw: object) -> str:
 
 
 def _list(entry: Entry, raw: object) -> tuple[str, ...]:
+    if entry.option.takes_table and isinstance(raw, Mapping):
+        raw = [f"{name}={value}" for name, value in raw.items()]
     members = [raw] if isinstance(raw, str) else raw
     if not isinstance(members, Sequence) or not all(_is_text(member) for member in members):
         raise _wrong(entry, raw, "a text or a list of texts")

@@ -1,13 +1,15 @@
 """Makes the engine of one worker from the settings of its generation."""
 
+import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from socket import socket
 from typing import Any, TextIO, cast
 
-from pronghorn.apps.wsgi import WSGI
+from pronghorn.apps.handler import make_handler
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
+from pronghorn.errors import AppLoadError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
 from pronghorn.options import EngineOptions, Settings
@@ -23,14 +25,16 @@ def build_engine(
         access: the access log, or None.
     """
     options = settings.engine
-    handler = WSGI(
+    handler = make_handler(
         app,
-        options,
         listeners,
+        options,
+        settings.trust,
+        protocol=settings.network.protocol,
         errors=cast("TextIO", log.error_stream()),  # has all that PEP 3333 asks of wsgi.errors
         # Also with `workers = 1`: a replacement boots and serves beside the worker it replaces, and TTIN adds others.
         multiprocess=True,
-        trusted=settings.trust.forwarded_allow_ips,
+        mount=mount_in(os.environ),
     )
     return Engine(
         handler,
@@ -41,6 +45,18 @@ def build_engine(
         recycle_after=recycle_after(options),
         ready_path=settings.fleet.ready_path,
     )
+
+
+def mount_in(environ: Mapping[str, str]) -> str:
+    """Where the application stands by the variable SCRIPT_NAME, as with Gunicorn; without a `/` behind it.
+
+    Raises:
+        StartError: it is no path.
+    """
+    mount = environ.get("SCRIPT_NAME", "").rstrip("/")
+    if mount and not mount.startswith("/"):
+        raise AppLoadError(f"environment SCRIPT_NAME: {mount!r} is not a path; write /{mount}")
+    return mount
 
 
 def recycle_after(options: EngineOptions) -> int:
