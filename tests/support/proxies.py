@@ -1,0 +1,125 @@
+"""Real proxies in front of a server: nginx and haproxy, each with a configuration of the test's in its own folder.
+
+Each listens on a socket that is bound here, on a port of the kernel's choice, and handed over: no port can be taken in
+between, and a connection that comes before the proxy is ready waits in the socket.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.support.process import PATIENCE, environment
+
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+STREAM = "libnginx-mod-stream"
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    """Skips a test where a package of Debian's with a proxy is not installed, and says so."""
+    missing = [name for name in packages if not (STREAM_MODULE.exists() if name == STREAM else find(name))]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed here: apt-get install {' '.join(missing)}")
+
+
+def find(command: str) -> str | None:
+    """Where a proxy is: those of the system are often on root's path only."""
+    return shutil.which(command, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+
+
+class Proxy:
+    """A process that accepts on `address`. Leaving the block stops it; what it said is in `text`.
+
+    Arguments:
+        folder: where its files go.
+        command: makes the words of its command line from its own folder and the descriptor of the socket.
+        more: variables of its environment, made from the descriptor.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: Callable[[Path, int, str], Sequence[str]],
+        more: Callable[[int], dict[str, str]] = lambda _: {},
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="proxy-", dir=folder))
+        self.errors = self.folder / "stderr.txt"
+        with socket.create_server(("127.0.0.1", 0), backlog=512) as listener, self.errors.open("wb") as errors:
+            self.address: tuple[str, int] = listener.getsockname()[:2]
+            fd = listener.fileno()
+            self.process = subprocess.Popen(
+                command(self.folder, fd, f"{self.address[0]}:{self.address[1]}"),
+                cwd=self.folder,
+                env=environment(**more(fd)),
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                pass_fds=[fd],
+            )
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        return "http://{}:{}".format(*self.address)
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        return self.errors.read_text()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+        if error is not None:
+            print(f"the proxy said:\n{self.text}")
+
+
+def nginx(folder: Path, *, http: str = "", stream: str = "") -> Proxy:
+    """nginx with one server, whose body is `http` or, for connections of any kind, `stream`.
+
+    `upstream` blocks may stand before it: what is outside of `server { LISTEN … }` is taken as it is.
+    """
+
+    def command(place: Path, _fd: int, address: str) -> Sequence[str]:
+        temporary = "".join(f"    {kind}_temp_path {kind};\n" for kind in ("client_body", "proxy", "uwsgi"))
+        temporary += "    fastcgi_temp_path fastcgi;\n    scgi_temp_path scgi;\n"
+        module = f"load_module {STREAM_MODULE};\n" if STREAM_MODULE.exists() and stream else ""
+        user = "user root;\n" if os.getuid() == 0 else ""
+        rooms = f"stream {{\n{stream}\n}}\n" if stream else f"http {{\n    access_log off;\n{temporary}{http}\n}}\n"
+        (place / "nginx.conf").write_text(
+            f"{module}{user}daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr;\n"
+            "events { worker_connections 1024; }\n" + rooms.replace("LISTEN", f"listen {address}; ")
+        )
+        return [find("nginx") or "nginx", "-p", str(place), "-c", "nginx.conf", "-e", "stderr"]
+
+    # The variable by which an old nginx hands its sockets to a new one.
+    return Proxy(folder, command, lambda fd: {"NGINX": f"{fd};"})
+
+
+def haproxy(folder: Path, *, backend: str, mode: str = "http") -> Proxy:
+    """haproxy that passes everything on to one server, the rest of whose line is `backend`."""
+
+    def command(place: Path, fd: int, _address: str) -> Sequence[str]:
+        (place / "haproxy.cfg").write_text(
+            f"defaults\n  mode {mode}\n  timeout connect 10s\n  timeout client 60s\n  timeout server 60s\n"
+            f"frontend front\n  bind fd@{fd}\n  default_backend back\nbackend back\n  server one {backend}\n"
+        )
+        return [find("haproxy") or "haproxy", "-db", "-f", "haproxy.cfg"]
+
+    return Proxy(folder, command)
