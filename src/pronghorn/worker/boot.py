@@ -20,7 +20,7 @@ from pronghorn.engine.scoreboard import Slot
 from pronghorn.errors import AppLoadError, StartError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
-from pronghorn.options import FleetOptions, Settings
+from pronghorn.options import Settings
 from pronghorn.worker import privileges, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
@@ -81,7 +81,7 @@ def run(birth: Birth) -> int:
             reopen_logs(birth.access)
         # Not before the application is loaded: one that forks while it is imported must find one thread.
         end_with(birth.leash, ORPHAN_END)
-        _start(engine, birth.settings.fleet, born)
+        _start(engine, birth.settings, born)
     except StartError as error:
         trace = error.trace if isinstance(error, AppLoadError) else ""
         report.send(birth.report_to, report.Failed(str(error), trace))
@@ -112,16 +112,18 @@ def _give_up_privileges(birth: Birth) -> None:
         privileges.check_folders(birth.settings)
 
 
-def _start(engine: Engine, fleet: FleetOptions, born: float) -> None:
+def _start(engine: Engine, settings: Settings, born: float) -> None:
     """Starts the engine, which does not accept yet, and waits with `ready_path` until the application can be used."""
     engine.start(accepting=False)
+    fleet = settings.fleet
     if fleet.ready_path is None:
         return
     # Imported by who needs it: it brings the standard library's HTTP client along.
     from pronghorn.worker.ready import wait_until_ready  # noqa: PLC0415
 
     # Before the arbiter's own patience ends: the worker can say why it is not ready.
-    wait_until_ready(engine, fleet.ready_path, born + max(fleet.boot_timeout - 1, fleet.boot_timeout / 2))
+    until = born + max(fleet.boot_timeout - 1, fleet.boot_timeout / 2)
+    wait_until_ready(engine, fleet.ready_path, until, settings.network.protocol)
 
 
 def _shorten_switches() -> None:
