@@ -8,7 +8,7 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults \
+.PHONY: help demo test test-asan fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults test-proxies \
 	soak reliability clean
 
 help:  ## this list
@@ -102,6 +102,7 @@ types: build  ## mypy --strict, and the stubs of the native modules against the 
 
 docs: build  ## write the generated documents anew
 	$(BIN)/python -m pronghorn.settings.reference
+	$(BIN)/python -m tests.protocol.page
 
 bench/.venv/.installed: bench/requirements.txt
 	$(PYTHON) -m venv bench/.venv
@@ -124,6 +125,9 @@ build/gunicorn/.installed:
 
 faults: build $(if $(GUNICORN),build/gunicorn/.installed)  ## break the server under load; FAULTS='reloads --write', GUNICORN=1 beside it
 	$(BIN)/python -m tests.faults $(if $(GUNICORN),--gunicorn) $(FAULTS)
+
+test-proxies: build  ## what real proxies and the server behind them see; PROXIES='nginx --seed 7' or '--write'
+	$(BIN)/python -m tests.proxies $(PROXIES)
 
 MINUTES ?= 30
 

@@ -33,6 +33,8 @@ METRICS = {
     "p99_ms": Metric("p99 ms", 2, Better.LOWER),
     "app_us": Metric("of it Flask µs", 1, Better.LOWER),
     "own_us": Metric("of it the server's µs", 1, Better.LOWER),
+    "board_ns": Metric("of it the scoreboard's ns", 0, Better.LOWER),
+    "board_share": Metric("which is %", 2, Better.LOWER),
     "slow_rate": Metric("slow requests/s", 1, Better.HIGHER),
     "hello_p99_ms": Metric("hello beside it p99 ms", 2, Better.LOWER),
     "mib_s": Metric("MiB/s", 0, Better.HIGHER),

@@ -100,6 +100,13 @@ def flask(server: Running, seconds: int) -> Figures:
     return found | {"app_us": alone, "own_us": found["cpu_us"] - alone}
 
 
+def watched(server: Running, seconds: int) -> Figures:
+    """Hello, and what the scoreboard costs a request in a loop of its own, on the same core."""
+    found = small("/", hello.BODY)(server, seconds)
+    spent_ns = float(on_core(server.cores.server, server.server.python, "bench.board"))
+    return found | {"board_ns": spent_ns, "board_share": spent_ns / found["cpu_us"] / 10}
+
+
 def mixed(server: Running, seconds: int) -> Figures:
     """Sixteen connections ask for what is fast while four loop on what sleeps 0.2 s; figures of the fast ones."""
     expect(server, "/", hello.BODY)
@@ -209,6 +216,15 @@ WORKLOADS = {
             USUAL,
             (Bar("cpu_us", 1.25, "floor"), Bar("cpu_us", 0.92, "best peer")),
             ("floor", *PEERS),
+        ),
+        Workload(
+            "scoreboard",
+            "Hello, and what it costs to write each request on the scoreboard",
+            "bench.apps.hello:app",
+            watched,
+            ("cpu_us", "board_ns", "board_share"),
+            (Bar("board_share", 1.0),),
+            (),
         ),
         Workload(
             "hello-browser",

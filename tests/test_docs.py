@@ -9,6 +9,9 @@ from pronghorn.options.table import TABLE
 from pronghorn.settings.describe import default_text
 from pronghorn.wire.faults import FAULTS, SILENCE
 from pronghorn.worker.exits import Exit
+from tests.protocol.rules import RULES
+from tests.proxies import page as proxies
+from tests.support.marked import read_part
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -68,3 +71,28 @@ def test_every_file_of_the_map_is_there():
     for named in re.findall(r"`([\w/]+\.(?:pyx?|pxd|pyi))`", MAP):
         found = (SOURCE / named).exists() if "/" in named else named in names
         assert found, f"{named} is in the map only"
+
+
+def test_the_defaults_beside_others():
+    rows = re.findall(r"^\| [\w ]+ \| `(\w+)` ([\w ]+) \|", SECURITY, re.MULTILINE)
+    assert len(rows) >= 10
+    for name, default in rows:
+        assert default == default_text(TABLE[name]).strip("`"), name
+
+
+def test_what_the_threat_model_names():
+    text = (ROOT / "THREAT_MODEL.md").read_text()
+    ranges = re.findall(r"rules? ([\d, and to]+)", text)
+    numbers = {int(number) for words in ranges for number in re.findall(r"\d+", words)}
+    pending = {rule.number for rule in RULES if rule.pending}
+    assert numbers
+    assert not numbers & pending
+    assert numbers <= {rule.number for rule in RULES}
+    for name in re.findall(r"`(\w+)`", text):
+        assert name in TABLE, name
+    for path in re.findall(r"`(\w+/\w+\.\w+)`", text):
+        assert (SOURCE / path).exists(), path
+
+
+def test_the_results_of_the_proxies_are_those_that_are_kept():
+    assert read_part("test-proxies") == proxies.text()

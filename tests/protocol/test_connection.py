@@ -2,14 +2,16 @@
 
 import random
 import socket
+import struct
 import threading
 
 import pytest
-from tests.support.apps import Recording, hello
-from tests.support.raw import Client
-from tests.support.ways import SEED, random_sizes
 
-from pronghorn.testing import serve
+from pronghorn.observe.access import AccessLog
+from pronghorn.testing import serve, serve_engine
+from tests.support.apps import Recording, hello
+from tests.support.raw import Client, wait_for
+from tests.support.ways import SEED, cut_at, random_places
 
 GET = b"GET %b HTTP/%b\r\nHost: test\r\n%b\r\n"
 
@@ -183,7 +185,8 @@ def test_rule_50_pipelined_requests_are_answered_in_order_however_they_are_cut(s
     seed = SEED + run
     print(f"random pieces from seed {seed}")
     with Client(url) as client:
-        client.send_pieces(data, random_sizes(len(data), random.Random(seed)))
+        for piece in cut_at(data, random_places(len(data), random.Random(seed))):
+            client.send(piece)
         assert [client.read_response().body for _ in targets] == targets
 
 
@@ -204,7 +207,7 @@ def test_rule_50_responses_of_pipelined_requests_leave_together():
         assert first.count(b"HTTP/1.1 200 OK\r\n") == 20
 
 
-def test_rule_50_an_error_ends_the_order(served):
+def test_rule_50_an_error_ends_the_order_cve_2024_49768(served):
     app, url = served
     app.calls.clear()
     with Client(url) as client:
@@ -257,3 +260,76 @@ def test_rule_64_requests_per_connection_are_not_limited(served):
     with Client(url) as client:
         for _ in range(2000):
             assert not client.get().closes
+
+
+def test_rule_50_keep_alive_clients_hold_no_thread_cve_2019_16770_cve_2021_29509():
+    """With one thread and clients that always have a next request ready, a newcomer still has its turn."""
+    stop = threading.Event()
+
+    def ask_for_ever(client):
+        while not stop.is_set():
+            client.send(get("1.1") * 50)
+            for _ in range(50):
+                client.read_response()
+
+    with serve(hello, threads=1) as url:
+        greedy = [Client(url) for _ in range(4)]
+        threads = [threading.Thread(target=ask_for_ever, args=(client,)) for client in greedy]
+        for thread in threads:
+            thread.start()
+        for _ in range(5):
+            with Client(url) as client:
+                assert client.get().body == b"hello"
+        stop.set()
+        for thread, client in zip(threads, greedy, strict=True):
+            thread.join()
+            client.socket.close()
+
+
+def test_rule_51_a_close_behind_a_call_that_lost_the_loop_cve_2022_31015():
+    """The thread that ends such a call is not the one that waits on the socket it closes."""
+
+    def app(environ, start_response):
+        threading.Event().wait(0.02)  # the loop goes to another thread
+        return hello(environ, start_response)
+
+    bound = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+    with serve_engine(app, [bound], threads=8) as engine:
+        clients = [Client(url) for _ in range(64)]
+        for client in clients:
+            client.send(get("1.1", "Connection: close") + get("1.1", target="/behind"))
+        for client in clients:
+            assert client.read_response().closes
+            assert client.is_closed()
+            client.socket.close()
+        wait_for(lambda: engine.connections_open == 0, "every connection to be closed")
+
+
+def test_rule_62_peers_that_are_gone_before_they_are_accepted_cve_2024_49769():
+    bound = socket.create_server(("127.0.0.1", 0), backlog=256)
+    address = bound.getsockname()
+    for _ in range(200):
+        peer = socket.create_connection(address)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+    with serve_engine(hello, [bound]) as engine:
+        with Client(f"http://127.0.0.1:{address[1]}") as client:
+            assert client.get().body == b"hello"
+        wait_for(lambda: engine.connections_open == 0, "every connection to be gone")
+
+
+@pytest.mark.parametrize("place", ["target", "field"])
+def test_rule_32_a_request_cannot_forge_a_log_line_cve_2020_7694_cve_2025_25184(place, tmp_path):
+    log = AccessLog("%(U)s %({User-Agent}i)s", str(tmp_path / "access.log"))
+    target = "/a%0d%0a%1b[31m" if place == "target" else "/a"
+    lines = ['User-Agent: b\xe9\t"c'] if place == "field" else []
+    bound = socket.create_server(("127.0.0.1", 0))
+    with (
+        serve_engine(hello, [bound], access=log),
+        Client(f"http://127.0.0.1:{bound.getsockname()[1]}") as client,
+    ):
+        assert client.get(target, *lines).status == 200
+    log.flush()
+    written = (tmp_path / "access.log").read_bytes()
+    assert written == (b"/a\\x0d\\x0a\\x1b[31m -\n" if place == "target" else b'/a b\\xe9\\x09\\"c\n')

@@ -4,12 +4,12 @@ import logging
 import socket
 
 import pytest
+
+from pronghorn.testing import serve
 from tests.support.apps import Recording
 from tests.support.process import Server
 from tests.support.raw import Client, wait_for
 from tests.support.ways import Way, send
-
-from pronghorn.testing import serve
 
 LINE = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n"
 ADDRESSES = socket.inet_aton("192.0.2.1") + socket.inet_aton("198.51.100.7") + b"\xdc\x04\x01\xbb"

@@ -5,10 +5,10 @@ import socket
 import time
 
 import pytest
-from tests.support.apps import Body
-from tests.support.raw import Client, wait_for
 
 from pronghorn.testing import serve
+from tests.support.apps import Body
+from tests.support.raw import Client, wait_for
 
 
 def answer(status="200 OK", headers=(), body=(b"ok",)):
@@ -193,7 +193,7 @@ def test_rule_69_an_error_before_the_head_is_a_500(app, caplog):
     assert "/path" in caplog.text
 
 
-def test_rule_69_an_error_after_the_head_cuts_the_connection(caplog):
+def test_rule_69_an_error_after_the_head_cuts_the_connection_gunicorn_3410(caplog):
     data = exchange(raising(pieces=[b"first"]), b"GET / HTTP/1.1\r\nHost: test\r\n\r\n" * 2)
     assert data.count(b"HTTP/1.1") == 1
     assert not data.endswith(b"0\r\n\r\n")
@@ -223,15 +223,30 @@ def test_rule_69_the_worker_survives_any_error(caplog):
                 assert client.get(path).status == 500
 
 
+def check_refused_head(status, headers):
+    """The client gets a 500 without any of it, twice, from a server that goes on."""
+    with serve(answer(status, headers)) as url:
+        for _ in range(2):
+            with Client(url) as client:
+                response = client.get()
+                assert response.status == 500
+                assert b"njected" not in response.head
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+@pytest.mark.parametrize("place", ["name", "value", "status"])
+def test_rule_70_no_line_end_leaves_cve_2018_1000164_cve_2020_7695_cve_2020_5247_cve_2020_5249(place, end, caplog):
+    bad = f"b{end}X-Injected: c"
+    check_refused_head(f"200 {bad}" if place == "status" else "200 OK",
+                       {"name": [(bad, "b")], "value": [("X-A", bad)], "status": []}[place])  # fmt: skip
+    assert caplog.text
+
+
 @pytest.mark.parametrize(
     ("status", "headers"),
     [
-        ("200 OK", [("X-A", "b\r\nX-Injected: c")]),
-        ("200 OK", [("X-A", "b\nc")]),
-        ("200 OK", [("X-A", "b\rc")]),
         ("200 OK", [("X-A", "b\0c")]),
         ("200 OK", [("X-A", "\u20ac")]),
-        ("200 OK", [("X-A\r\nX-Injected", "b")]),
         ("200 OK", [("X A", "b")]),
         ("200 OK", [("", "b")]),
         ("200 OK", [("X-A:", "b")]),
@@ -242,7 +257,6 @@ def test_rule_69_the_worker_survives_any_error(caplog):
         ("200 OK", ["X-A: b"]),
         ("200 OK", [("Content-Length", "x")]),
         ("200 OK", [("Content-Length", "-1")]),
-        ("200 OK\r\nX-Injected: c", []),
         ("200 \u20ac", []),
         ("20 OK", []),
         ("2000 OK", []),
@@ -252,13 +266,8 @@ def test_rule_69_the_worker_survives_any_error(caplog):
         (200, []),
     ],
 )
-def test_rule_70_bad_heads_are_a_500_and_nothing_leaks(status, headers, caplog):
-    with serve(answer(status, headers)) as url:
-        for _ in range(2):
-            with Client(url) as client:
-                response = client.get()
-                assert response.status == 500
-                assert b"njected" not in response.head
+def test_rule_70_the_worker_survives_a_bad_head_cve_2026_42545(status, headers, caplog):
+    check_refused_head(status, headers)
     assert caplog.text
 
 
@@ -342,7 +351,7 @@ def failing_body():
         ("200 OK", [("Bad\n", "x")], [b"a"], b"GET / HTTP/1.1"),
     ],
 )
-def test_rule_73_the_body_is_closed_once(status, headers, pieces, request_, caplog):
+def test_rule_73_the_body_is_closed_once_cve_2022_23634(status, headers, pieces, request_, caplog):
     body = Body(pieces)
 
     def app(environ, start_response):

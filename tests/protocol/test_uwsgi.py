@@ -5,12 +5,12 @@ import logging
 import socket
 
 import pytest
-from tests.support.apps import Recording
-from tests.support.raw import Client
-from tests.support.ways import Way, send
 
 from pronghorn.testing import serve_engine
 from pronghorn.wire.uwsgi import render
+from tests.support.apps import Recording
+from tests.support.raw import Client
+from tests.support.ways import Way, send
 
 GET = {
     "REQUEST_METHOD": "GET",

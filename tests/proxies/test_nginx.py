@@ -5,8 +5,9 @@ import signal
 import threading
 
 import pytest
+
+from tests.proxies.recipes import needs, nginx, recipe
 from tests.support.process import Server
-from tests.support.proxies import needs, nginx
 from tests.support.raw import Client, wait_for
 
 flask = pytest.importorskip("flask")
@@ -56,37 +57,8 @@ def who():
     return {name: environ.get(name) for name in names} | {"pid": os.getpid(), "url": flask.request.url}
 """
 
-HTTP = """
-    upstream shop { server PLACE; keepalive 8; }
-    server {
-        LISTEN
-        client_max_body_size 100m;
-        keepalive_requests 1000000;
-        location / {
-            proxy_pass http://shop;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_buffering off;
-        }
-    }
-"""
-UWSGI = """
-    upstream shop { server PLACE; }
-    server {
-        LISTEN
-        client_max_body_size 100m;
-        keepalive_requests 1000000;
-        location / {
-            include /etc/nginx/uwsgi_params;
-            uwsgi_pass shop;
-            uwsgi_buffering off;
-        }
-    }
-"""
-WAYS = {"tcp": (HTTP, "tcp", "http"), "unix": (HTTP, "unix", "http"), "uwsgi": (UWSGI, "tcp", "uwsgi")}
+MORE = "client_max_body_size 100m; keepalive_requests 1000000;"
+WAYS = {"tcp": ("HTTP", "tcp", "http"), "unix": ("HTTP", "unix", "http"), "uwsgi": ("uwsgi", "tcp", "uwsgi")}
 
 
 class Shop:
@@ -98,7 +70,7 @@ class Shop:
 
 @pytest.fixture(scope="module", params=WAYS)
 def shop(request, tmp_path_factory):
-    config, family, protocol = WAYS[request.param]
+    by, family, protocol = WAYS[request.param]
     folder = tmp_path_factory.mktemp("shop")
     (folder / "shop.py").write_text(APPLICATION)
     bind = "127.0.0.1:0" if family == "tcp" else f"unix:{folder}/shop.sock"
@@ -108,7 +80,7 @@ def shop(request, tmp_path_factory):
     with Server(folder, *arguments, bind=[bind]) as server:
         server.ready(1)
         place = "{}:{}".format(*server.address) if family == "tcp" else bind
-        with nginx(folder, http=config.replace("PLACE", place)) as proxy:
+        with nginx(folder, recipe(f"nginx, by {by}", "nginx"), place, MORE) as proxy:
             yield Shop(server, proxy, folder, protocol)
 
 
@@ -202,4 +174,4 @@ def test_a_reload_under_load_costs_nobody_a_request(shop):
     stop.set()
     for client in clients:
         client.join()
-    assert not failed, f"{len(failed)} of {len(counted)}: {failed[:5]}\n{shop.proxy.text}\n{shop.server.text}"
+    assert not failed, f"{len(failed)} of {len(counted)}: {failed[:5]}\n{shop.proxy.said}\n{shop.server.text}"

@@ -1,12 +1,14 @@
 """The PROXY protocol as proxies send it: haproxy in both versions, and nginx's `stream`."""
 
 import pytest
-from tests.support.apps import Recording
-from tests.support.proxies import STREAM, haproxy, needs, nginx
-from tests.support.raw import Client
 
 from pronghorn.testing import serve
+from tests.proxies.recipes import STREAM, haproxy, needs, nginx, recipe
+from tests.support.apps import Recording
+from tests.support.raw import Client
 
+PROXIED = "haproxy, or nginx's `stream`, with the PROXY protocol"
+BACKEND = recipe(PROXIED, "haproxy")
 KINDS = {
     "send-proxy": "TCP4",
     "send-proxy-v2": "TCP4",
@@ -25,7 +27,7 @@ def test_haproxy_says_who_the_client_is(tmp_path, sends, mode):
     app = Recording()
     with (
         serve(app, proxy_protocol="auto", proxy_allow_ips=("127.0.0.1",)) as url,
-        haproxy(tmp_path, mode=mode, backend=f"{place_of(url)} {sends}") as proxy,
+        haproxy(tmp_path, BACKEND.replace("send-proxy-v2", sends), place_of(url), mode) as proxy,
         Client(proxy.url) as client,
     ):
         port = str(client.socket.getsockname()[1])
@@ -36,7 +38,7 @@ def test_haproxy_says_who_the_client_is(tmp_path, sends, mode):
                 "REMOTE_ADDR": "127.0.0.1",
                 "REMOTE_PORT": port,
                 "PROXY_PROTOCOL": KINDS[sends],
-                "PROXY_PORT": str(proxy.address[1]),
+                "PROXY_PORT": str(proxy.ground.port),
             }
 
 
@@ -45,7 +47,7 @@ def test_nginx_says_who_the_client_is(tmp_path):
     app = Recording()
     with (
         serve(app, proxy_protocol="v1", proxy_allow_ips=("127.0.0.1",)) as url,
-        nginx(tmp_path, stream=f"server {{ LISTEN proxy_pass {place_of(url)}; proxy_protocol on; }}") as proxy,
+        nginx(tmp_path, recipe(PROXIED, "nginx"), place_of(url)) as proxy,
         Client(proxy.url) as client,
     ):
         port = str(client.socket.getsockname()[1])
@@ -60,7 +62,7 @@ def test_a_health_check_of_haproxy_is_a_request_of_its_own(tmp_path):
     with (
         serve(app, proxy_protocol="v2", proxy_allow_ips=("127.0.0.1",)) as url,
         haproxy(
-            tmp_path, backend=f"{place_of(url)} send-proxy-v2 check inter 50ms\n  option httpchk GET /health"
+            tmp_path, f"{BACKEND.rstrip()} check inter 50ms\n    option httpchk GET /health\n", place_of(url)
         ) as proxy,
         Client(proxy.url) as client,
     ):
