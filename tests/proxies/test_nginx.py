@@ -147,6 +147,14 @@ def test_who_asks(shop):
         assert said["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
 
 
+def test_nginx_keeps_its_connection(shop):
+    if shop.protocol == "uwsgi":
+        pytest.skip("nginx opens one for each request")
+    with Client(shop.proxy.url) as client:
+        asked = [flask.json.loads(client.get("/who").body) for _ in range(5)]
+    assert len({said["REMOTE_PORT"] for said in asked}) == 1
+
+
 def test_a_reload_under_load_costs_nobody_a_request(shop):
     """nginx repeats no POST that it has begun to send: each that fails would be a 502."""
     before = shop.server.workers()
