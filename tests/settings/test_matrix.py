@@ -509,9 +509,11 @@ def proxy_protocol(start, place):
 def protocol(start, place):
     packet = render({"REQUEST_METHOD": "GET", "REQUEST_URI": "/of?HTTP_HOST", "HTTP_HOST": "shop"})
     for allowed, status, body in (("127.0.0.1", 200, b"shop"), ("10.0.0.0/8", 403, None)):
-        with Client(start(protocol="uwsgi", uwsgi_allow_ips=allowed).url) as client:
+        server = start(protocol="uwsgi", uwsgi_allow_ips=allowed)
+        with Client(server.url) as client:
             client.send(packet)
             answer = client.read_response()
+            assert "listening on uwsgi://127.0.0.1:" in server.text
             assert (answer.status, answer.body if body else None) == (status, body)
 
 

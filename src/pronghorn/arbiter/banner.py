@@ -14,9 +14,16 @@ def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
     workers, threads = settings.fleet.workers, settings.engine.threads
     yield f"Pronghorn {__version__} serves {settings.app.app}, Python {sys.version.split()[0]}"
     for listener in listeners:
-        yield f"listening on {listener.url}"
+        yield f"listening on {_spoken(listener.url, settings.network.protocol)}"
     yield f"{_count(workers, 'worker')} × {_count(threads, 'thread')}, arbiter pid {os.getpid()}"  # noqa: RUF001
     yield f"reload: kill -HUP {os.getpid()}   stop: kill {os.getpid()} (or Ctrl-C, which does not wait for requests)"
+
+
+def _spoken(url: str, protocol: str) -> str:
+    """The URL with the protocol that is spoken there; that of a unix socket has none of its own."""
+    if protocol == "http":
+        return url
+    return url.replace("http://", f"{protocol}://") if url.startswith("http://") else f"{url} ({protocol})"
 
 
 def _count(number: int, noun: str) -> str:
