@@ -182,4 +182,4 @@ def test_a_reload_under_load_costs_nobody_a_request(shop):
     stop.set()
     for client in clients:
         client.join()
-    assert not failed, f"{len(failed)} of {len(counted)}: {failed[:5]}\n{shop.proxy.said}\n{shop.server.text}"
+    assert not failed, f"{len(failed)} of {len(counted)}: {failed[:5]}\n{shop.proxy.text}\n{shop.server.text}"

@@ -38,7 +38,7 @@ def test_haproxy_says_who_the_client_is(tmp_path, sends, mode):
                 "REMOTE_ADDR": "127.0.0.1",
                 "REMOTE_PORT": port,
                 "PROXY_PROTOCOL": KINDS[sends],
-                "PROXY_PORT": str(proxy.ground.port),
+                "PROXY_PORT": str(proxy.address[1]),
             }
 
 
