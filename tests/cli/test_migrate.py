@@ -56,10 +56,10 @@ def test_words_that_do_not_end(line):
         ("gunicorn --worker-tmp-dir /dev/shm app:app", "pronghorn app:app"),
         ("gunicorn --worker-tmp-dir=/dev/shm app:app", "pronghorn app:app"),
         ("gunicorn --worker-tmp /dev/shm app:app", "pronghorn app:app"),
-        ("gunicorn \\\n  --reload \\\n  app:app \\\n  -w 2", "pronghorn \\\n  app:app \\\n  -w 2"),
+        ("gunicorn \\\n  --spew \\\n  app:app \\\n  -w 2", "pronghorn \\\n  app:app \\\n  -w 2"),
         ('gunicorn app:app --statsd-host "$STATSD" >x 2>&1', "pronghorn app:app >x 2>&1"),
         ("gunicorn --no-sendfile -R --protocol http app:app", "pronghorn -R --protocol http app:app"),
-        ("bash -c 'source env && exec gunicorn --reload app:app'", "bash -c 'source env && exec pronghorn app:app'"),
+        ("bash -c 'source env && exec gunicorn --spew app:app'", "bash -c 'source env && exec pronghorn app:app'"),
         ('sh -lc "gunicorn -b :$PORT \\"app:create()\\""', 'sh -lc "pronghorn -b :$PORT \\"app:create()\\""'),
         ("'gunicorn' 'app:create()'", "'pronghorn' 'app:create()'"),
     ],
@@ -120,7 +120,7 @@ def test_a_command_on_the_command_line(tmp_path):
     assert result.returncode == 0
     assert result.stdout == """pronghorn -w 4 'shop:create('"'"'x y'"'"')'\n"""
     assert result.stderr.startswith("--worker-tmp-dir: left out: workers show that they live in shared memory")
-    assert migrated(tmp_path, "--", "gunicorn --reload app:app").stdout == "pronghorn app:app\n"
+    assert migrated(tmp_path, "--", "gunicorn --spew app:app").stdout == "pronghorn app:app\n"
     assert migrated(tmp_path, "--", "gunicorn", "--certfile", "x", "app:app").returncode == 1
 
 
@@ -156,7 +156,7 @@ def test_a_systemd_unit():
 
 
 def test_a_procfile():
-    result = migrate("Procfile.dev", "release: ./migrate\nweb: gunicorn --reload app:app -b :$PORT\nother: x 'y\n")
+    result = migrate("Procfile.dev", "release: ./migrate\nweb: gunicorn --spew app:app -b :$PORT\nother: x 'y\n")
     assert result.text == "release: ./migrate\nweb: pronghorn app:app -b :$PORT\nother: x 'y\n"
 
 
@@ -164,11 +164,11 @@ def test_a_procfile():
     ("text", "new"),
     [
         ('CMD ["gunicorn", "--bind", "0.0.0.0:80", "app:app"]', 'CMD ["pronghorn", "--bind", "0.0.0.0:80", "app:app"]'),
-        ('CMD ["gunicorn", \\\n # why\n "--reload", "app:app"]', 'CMD ["pronghorn", "app:app"]'),
-        ("cmd exec gunicorn --reload app:app", "cmd exec pronghorn app:app"),
-        ("CMD gunicorn \\\n  # why\n  --reload \\\n  app:app", "CMD pronghorn \\\n  # why\n  app:app"),
+        ('CMD ["gunicorn", \\\n # why\n "--spew", "app:app"]', 'CMD ["pronghorn", "app:app"]'),
+        ("cmd exec gunicorn --spew app:app", "cmd exec pronghorn app:app"),
+        ("CMD gunicorn \\\n  # why\n  --spew \\\n  app:app", "CMD pronghorn \\\n  # why\n  app:app"),
         ('CMD ["sh", "-c", "gunicorn -b :$PORT app:app"]', 'CMD ["sh", "-c", "pronghorn -b :$PORT app:app"]'),
-        ('ENTRYPOINT ["gunicorn"]\nCMD ["--reload", "app:app"]', 'ENTRYPOINT ["pronghorn"]\nCMD ["app:app"]'),
+        ('ENTRYPOINT ["gunicorn"]\nCMD ["--spew", "app:app"]', 'ENTRYPOINT ["pronghorn"]\nCMD ["app:app"]'),
         ('CMD ["app:app"]\nENTRYPOINT ["gunicorn", "-w", "2"]', 'CMD ["app:app"]\nENTRYPOINT ["pronghorn", "-w", "2"]'),
         ('ENTRYPOINT ["/x.sh"]\nCMD ["gunicorn", "app:app"]', 'ENTRYPOINT ["/x.sh"]\nCMD ["pronghorn", "app:app"]'),
     ],
@@ -184,8 +184,8 @@ def test_a_dockerfile_that_installs_gunicorn():
 
 
 def test_a_shell_script():
-    text = '#!/bin/sh\nset -e\nif [ -n "$X" ]; then\n  echo x > y\nfi\nexec gunicorn --reload app:app # go\n'
-    assert migrate("start", text).text == text.replace("gunicorn --reload", "pronghorn")
+    text = '#!/bin/sh\nset -e\nif [ -n "$X" ]; then\n  echo x > y\nfi\nexec gunicorn --spew app:app # go\n'
+    assert migrate("start", text).text == text.replace("gunicorn --spew", "pronghorn")
 
 
 CONFIGURATION = """\
@@ -197,7 +197,7 @@ cores = multiprocessing.cpu_count()
 workers = cores * 2 + 1
 worker_class = "sync"
 worker_tmp_dir = "/dev/shm"
-reload = False
+spew = False
 statsd_host = (
     "localhost:8125"
 )
@@ -228,7 +228,7 @@ def test_a_configuration_file_is_read_and_not_run(tmp_path):
     assert absent | {(19, "post_fork"), (0, "keepalive is not set")} <= told
     assert (2, "it imports Gunicorn, which must stay installed for it") in told
     assert (16, "treads is not a setting; did you mean threads?") in told
-    assert not {(9, "reload"), (0, "threads is not set")} & told
+    assert not {(9, "spew"), (0, "threads is not set")} & told
 
 
 @pytest.mark.parametrize(

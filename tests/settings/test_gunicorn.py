@@ -69,13 +69,13 @@ def test_what_asks_for_something_is_answered_and_names_what_is_nearest(tmp_path,
 
 
 QUIET = [
-    ("sendfile", None), ("sendfile", True), ("certfile", None), ("cert_reqs", 0), ("ssl_version", 2), ("reload", False),
+    ("sendfile", None), ("sendfile", True), ("certfile", None), ("cert_reqs", 0), ("ssl_version", 2),
     ("suppress_ragged_eofs", True), ("do_handshake_on_connect", False), ("daemon", "False"), ("header_map", "drop"),
     ("proxy_protocol", False), ("proxy_protocol", "off"), ("proxy_allow_ips", "127.0.0.1,::1"), ("protocol", "http"),
     ("secure_scheme_headers",
      {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"}),
     ("forwarder_headers", "SCRIPT_NAME,PATH_INFO"), ("logconfig_dict", {}), ("logconfig", None), ("umask", 0),
-    ("logger_class", "gunicorn.glogging.Logger"), ("reload_extra_files", []), ("reload_engine", "auto"),
+    ("logger_class", "gunicorn.glogging.Logger"),
     ("http_parser", "auto"), ("http_protocols", "h1"), ("http2_cleartext", "off"), ("asgi_loop", "auto"),
     ("dirty_apps", []), ("dirty_workers", 0), ("raw_paste_global_conf", []), ("statsd_prefix", ""),
     ("syslog_facility", "user"), ("root_path", ""), ("worker_tmp_dir", None), ("uwsgi_allow_ips", "127.0.0.1,::1"),
@@ -96,6 +96,7 @@ VALUES = {
     "user": "0",
     "group": "0",
     "umask": "022",
+    "reload_engine": "poll",
     "proxy_allow_ips": "10.0.0.0/8",
     "uwsgi_allow_ips": "10.0.0.0/8",
     "protocol": "uwsgi",

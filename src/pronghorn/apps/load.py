@@ -62,7 +62,7 @@ def load(spec: str) -> Application:
     if not module_name or (colon and not expression):
         raise AppLoadError(f"application {spec!r}: write module:attribute, as in app:app")
     path, call = _parse(spec, expression or DEFAULT_ATTRIBUTE)
-    module = _import(spec, module_name)
+    module = import_module(spec, module_name)
     found = _find(spec, module, path)
     if call is not None:
         found = _call(spec, found, *call)
@@ -102,7 +102,8 @@ def _parse(spec: str, expression: str) -> tuple[list[str], Call | None]:
     return [node.id, *path], call
 
 
-def _import(spec: str, name: str) -> ModuleType:
+def import_module(spec: str, name: str) -> ModuleType:
+    """The module, imported for the application that is written `spec`. AppLoadError as with `load`."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

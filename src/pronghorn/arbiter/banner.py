@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pronghorn import __version__
 from pronghorn.arbiter.listeners import Listener
+from pronghorn.dev.watch import POLL, engine_in_use
 from pronghorn.options import Settings
 
 
@@ -16,6 +17,8 @@ def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
     for listener in listeners:
         yield f"listening on {_spoken(listener.url, settings.network.protocol)}"
     yield f"{_count(workers, 'worker')} × {_count(threads, 'thread')}, arbiter pid {os.getpid()}"  # noqa: RUF001
+    if settings.development.reload:
+        yield f"files are watched: {_WATCHING[engine_in_use(settings.development.reload_engine)]}"
     yield f"reload: kill -HUP {os.getpid()}   stop: kill {os.getpid()} (or Ctrl-C, which does not wait for requests)"
 
 
@@ -24,6 +27,12 @@ def _spoken(url: str, protocol: str) -> str:
     if protocol == "http":
         return url
     return url.replace("http://", f"{protocol}://") if url.startswith("http://") else f"{url} ({protocol})"
+
+
+_WATCHING = {
+    "inotify": "the kernel tells of changes (reload_engine inotify, by watchfiles)",
+    "poll": f"each is looked at every {POLL:g} s (reload_engine poll; pip install pronghorn[reload] for inotify)",
+}
 
 
 def _count(number: int, noun: str) -> str:

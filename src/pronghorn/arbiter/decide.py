@@ -37,6 +37,7 @@ from pronghorn.arbiter.deaths import BOOT_ATTEMPTS, back_off, count_death, descr
 from pronghorn.arbiter.events import (
     Event,
     Exited,
+    FilesChanged,
     Grow,
     Hangup,
     Interrupt,
@@ -56,6 +57,7 @@ from pronghorn.arbiter.events import (
     Terminate,
     Tick,
     Upgrade,
+    WorkerBroken,
     WorkerFailed,
     WorkerReady,
     WorkerTired,
@@ -235,6 +237,29 @@ def _on_tired(fleet: Fleet, event: WorkerTired, now: float) -> Decision:
         return fleet, []
     text = f"{worker.name} asks to be replaced: {event.why}" if event.why else f"{worker.name} asks to be replaced"
     return with_worker(fleet, replace(worker, retiring=True)), [Say(Level.INFO, text)]
+
+
+def _on_changed(fleet: Fleet, event: FilesChanged, now: float) -> Decision:
+    # Every worker sees the same change; what counts is the state of the files that the newest reload began with. While
+    # a reload is under way a newer change begins it anew.
+    if fleet.by_pid(event.pid) is None or event.state == fleet.changes:
+        return fleet, []
+    fleet = replace(fleet, changes=event.state)
+    if fleet.phase is not Phase.SERVING or fleet.drain_at is not None or fleet.paused:
+        return fleet, []
+    files = ", ".join(event.files)
+    fleet, actions = _on_hangup(fleet, Hangup(), now)
+    return fleet, [Say(Level.INFO, f"changed: {files}"), *actions]
+
+
+def _on_broken(fleet: Fleet, event: WorkerBroken, now: float) -> Decision:
+    worker = fleet.by_pid(event.pid)
+    # Workers of one generation fail alike, and one traceback is enough.
+    if worker is None or worker.generation == fleet.explained:
+        return fleet, []
+    trace = [Say(Level.ERROR, event.trace.rstrip())] if event.trace else []
+    text = f"{event.why}; every request is answered with that until a file changes"
+    return replace(fleet, explained=worker.generation), [*trace, Say(Level.ERROR, text)]
 
 
 def _on_exited(fleet: Fleet, event: Exited, now: float) -> Decision:
@@ -418,6 +443,8 @@ _HANDLERS: dict[type, Callable[[Fleet, Any, float], Decision]] = {
     WorkerReady: _on_ready,
     WorkerFailed: _on_failed,
     WorkerTired: _on_tired,
+    FilesChanged: _on_changed,
+    WorkerBroken: _on_broken,
     Exited: _on_exited,
     Terminate: _on_terminate,
     Interrupt: _on_interrupt,

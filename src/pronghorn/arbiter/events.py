@@ -59,6 +59,24 @@ class WorkerTired:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """A worker found that `files` are not what it has imported; `state` names what they are like now."""
+
+    pid: int
+    files: tuple[str, ...]
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBroken:
+    """A worker could not import the application, and serves why instead: as in WorkerFailed, without an exit."""
+
+    pid: int
+    why: str
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """A worker is gone: exit `status`, or the `signal` that killed it (0 if none)."""
 
@@ -166,6 +184,8 @@ Event = (
     | WorkerReady
     | WorkerFailed
     | WorkerTired
+    | FilesChanged
+    | WorkerBroken
     | Exited
     | Terminate
     | Interrupt

@@ -35,6 +35,8 @@ class Policy:
         drain_delay: how long a fleet that was told to stop still accepts, saying that it is not ready.
         recycle_at_once: workers that may be in recycling at the same time, from the fork of the replacement until the
             old one is gone.
+        abrupt: whether all workers of an older generation leave as soon as one of the new is ready: no request meets
+            old code once it is known to be old.
     """
 
     size: int
@@ -43,6 +45,7 @@ class Policy:
     timeout: float
     drain_delay: float = 0.0
     recycle_at_once: int = 1
+    abrupt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ class Fleet:
         successor: the new arbiter that this one has started.
         paused: no worker is wanted, because of WINCH or because the successor serves.
         proven: whether any worker has ever been ready; until then a failing application ends the command.
+        changes: what the files were like that the last reload for a change was begun for.
+        explained: the generation whose application could not be imported, once the log says why.
     """
 
     policy: Policy
@@ -150,6 +155,8 @@ class Fleet:
     """When a stop that was asked for begins; until then everything is served."""
     hurried: bool = False
     proven: bool = False
+    changes: str = ""
+    explained: int = 0
     workers: tuple[Worker, ...] = ()
     streak: Streak = Streak()
     ticked: float | None = None

@@ -8,7 +8,9 @@ from pronghorn.arbiter.fleet import Policy
 from pronghorn.arbiter.listeners import Listener, close_listeners, open_listeners
 from pronghorn.errors import StartError
 from pronghorn.observe.access import AccessLog
-from pronghorn.options import Settings
+from pronghorn.observe.lines import RequestLines
+from pronghorn.options import LogOptions, Settings
+from pronghorn.options.development import READABLE
 from pronghorn.worker.privileges import account_of, masked
 
 
@@ -43,7 +45,7 @@ class Generation:
         logs = settings.logs
         # Opened here and inherited: one clear line now instead of one from each worker.
         with masked(settings.identity.umask):
-            access = AccessLog(logs.access_log_format, logs.accesslog) if logs.accesslog else None
+            access = _open_access_log(logs) if logs.accesslog else None
         return cls(settings, tuple(listeners), access)
 
     def give(self) -> None:
@@ -64,4 +66,10 @@ class Generation:
             timeout=self.settings.engine.timeout,
             drain_delay=fleet.drain_delay,
             recycle_at_once=fleet.recycle_at_once,
+            abrupt=self.settings.development.reload,
         )
+
+
+def _open_access_log(logs: LogOptions) -> AccessLog:
+    target = logs.accesslog or ""
+    return RequestLines(target) if logs.access_log_format == READABLE else AccessLog(logs.access_log_format, target)

@@ -33,10 +33,12 @@ from pronghorn.arbiter.deaths import describe
 from pronghorn.arbiter.events import (
     Event,
     Exited,
+    FilesChanged,
     SettingsLoaded,
     SettingsRejected,
     Spawned,
     SpawnFailed,
+    WorkerBroken,
     WorkerFailed,
     WorkerReady,
     WorkerTired,
@@ -440,6 +442,10 @@ def _event_of(pid: int, said: report.Report) -> Event:
             return WorkerFailed(pid, why, trace)
         case report.Tired(why):
             return WorkerTired(pid, why)
+        case report.Changed(files, state):
+            return FilesChanged(pid, tuple(files), state)
+        case report.Broken(why, trace):
+            return WorkerBroken(pid, why, trace)
 
 
 def _reap_strangers(ours: set[int]) -> None:

@@ -121,6 +121,8 @@ def _drain_surplus(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     outdated = sorted(fleet.outdated(), key=lambda w: (w.generation, w.born))
     ready = sorted((w for w in fleet.fresh() if w.stage is Stage.READY), key=lambda w: w.born)
     surplus = len(outdated) + len(ready) - fleet.size
+    if fleet.policy.abrupt and ready:
+        surplus = max(surplus, sum(worker.generation < fleet.generation for worker in outdated))
     leaving = [*outdated, *ready][: max(0, surplus)]
     # One that still boots an adopted-over generation would only become outdated.
     leaving += [w for w in fleet.workers if w.stage in _UNREADY and w.generation < fleet.generation]

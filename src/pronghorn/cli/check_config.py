@@ -5,11 +5,17 @@ from pronghorn.cli.source import Source
 
 def check_config(source: Source) -> int:
     """Exit status 0 and one line if all is well. SettingsError or AppLoadError if not."""
-    options = source.load().settings.app
+    settings = source.load().settings
+    options = settings.app
     # Only here: the arbiter of a running server imports this file too and has no application to find.
     from pronghorn.apps.load import enter_surroundings, load  # noqa: PLC0415
 
     enter_surroundings(options)
-    load(options.app)
+    if settings.development.debug:
+        from pronghorn.dev.discover import find  # noqa: PLC0415
+
+        find(options.app)
+    else:
+        load(options.app)
     print(f"The settings are right, and {options.app} can be served.")
     return 0

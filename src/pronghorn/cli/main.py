@@ -1,5 +1,6 @@
 """The command `pronghorn`: reads the command line, calls the file that does what it asks for, reports what is wrong."""
 
+import functools
 import os
 import shlex
 import sys
@@ -29,7 +30,8 @@ APP is written module:attribute, or as a call of a factory, "module:create_app()
 pronghorn.toml, or as PRONGHORN_<NAME> in the environment; the command line wins over the environment, and the
 environment over files. Durations and sizes take units: 30s, 1.5m, 500ms, 64k, 16MiB.
 
-`pronghorn migrate` translates what starts Gunicorn now; its own --help says more."""
+`pronghorn dev` serves an application while it is written, and `pronghorn migrate` translates what starts Gunicorn
+now; their own --help says more."""
 
 
 class Command(click.Command):
@@ -59,7 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pronghorn.cli.migrate import run_migrate  # noqa: PLC0415 - no server needs it
 
             return run_migrate(words[1:])
-        status = build_command().main(words, prog_name=NAME, standalone_mode=False)
+        if words[:1] == ["dev"]:
+            from pronghorn.cli.dev import ABOUT as ABOUT_DEV  # noqa: PLC0415 - only for development
+            from pronghorn.cli.dev import DevSource  # noqa: PLC0415
+
+            command, words = build_command(DevSource, f"{NAME} dev", ABOUT_DEV), words[1:]
+        else:
+            command = build_command()
+        status = command.main(words, prog_name=command.name, standalone_mode=False)
     except click.Abort:
         return INTERRUPTED
     except click.ClickException as error:
@@ -72,25 +81,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(status or 0)
 
 
-def build_command() -> Command:
-    """The command, with a parameter for each setting."""
+def build_command(kind: type[Source] = Source, name: str = NAME, about: str = ABOUT) -> Command:
+    """The command, with a parameter for each setting. `kind` is how its settings are read."""
     return Command(
-        NAME,
+        name,
         params=[*build_parameters(), _version_option()],
-        callback=click.pass_context(act),
-        help=ABOUT,
+        callback=click.pass_context(functools.partial(act, kind)),
+        help=about,
         context_settings={"max_content_width": 120, "help_option_names": ["--help", "-h"]},
     )
 
 
-def act(ctx: click.Context, /, **parameters: object) -> int:
+def act(kind: type[Source], ctx: click.Context, /, **parameters: object) -> int:
     """Do what the parsed command line asks for; the exit status."""
     theirs = read_gunicorn_arguments(ctx.command)
     given, config = given_in(ctx), ctx.params["config"]
     if theirs is not None:
         # What is given later wins.
         given, config = [*given_in(theirs, GUNICORN_ORIGIN), *given], config or theirs.params["config"]
-    source = Source(tuple(given), addressed_to(os.getpid(), os.environ), Path.cwd(), config)
+    source = kind(tuple(given), addressed_to(os.getpid(), os.environ), Path.cwd(), config)
     asked = [parameters, theirs.params if theirs else {}]
     if any(said.get("print_config") for said in asked):
         return print_config(source)

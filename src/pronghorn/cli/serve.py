@@ -1,5 +1,6 @@
 """`pronghorn APP`: serve until a signal stops the server."""
 
+import glob
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,18 +41,23 @@ def serve_app(app: str, settings: Mapping[str, object]) -> int:
 
 
 def _settings(source: Source) -> Settings:
-    """The settings, with log files named from the directory the command was started in.
+    """The settings, with files named from the directory the command was started in.
 
-    Workers and reloads open them later, when a preloaded application may have changed the current directory.
+    Workers and reloads open logs later, when a preloaded application may have changed the current directory. And what
+    settings are read from is watched like the files that they name.
     """
     settings = source.load().settings
-    logs = settings.logs
+    logs, development = settings.logs, settings.development
+    watched = [str(Path(glob.escape(str(source.cwd))) / pattern) for pattern in development.reload_extra_files]
     placed = msgspec.structs.replace(
         logs,
         errorlog=_placed(source.cwd, logs.errorlog),
         accesslog=logs.accesslog and _placed(source.cwd, logs.accesslog),
     )
-    return msgspec.structs.replace(settings, logs=placed)
+    if development.reload:
+        watched += [glob.escape(str(path)) for path in source.files()]
+        development = msgspec.structs.replace(development, reload_extra_files=tuple(watched))
+    return msgspec.structs.replace(settings, logs=placed, development=development)
 
 
 def _placed(folder: Path, log: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pronghorn.settings import Given, Loaded, load
+from pronghorn.settings.files import paths
 
 
 class Source(Struct, frozen=True):
@@ -21,7 +22,15 @@ class Source(Struct, frozen=True):
 
     def load(self, *, needs_app: bool = True) -> Loaded:
         """Read the settings and show their warnings on standard error. SettingsError as with `settings.load`."""
-        loaded = load(self.arguments, self.environ, self.cwd, config=self.config, needs_app=needs_app)
-        for warning in loaded.warnings:
-            print(f"pronghorn: warning: {warning}", file=sys.stderr)
-        return loaded
+        return told(load(self.arguments, self.environ, self.cwd, config=self.config, needs_app=needs_app))
+
+    def files(self) -> list[Path]:
+        """The files whose change would change the settings, whether they are there or not."""
+        return paths(self.cwd, self.config)
+
+
+def told(loaded: Loaded) -> Loaded:
+    """The same, with its warnings shown on standard error."""
+    for warning in loaded.warnings:
+        print(f"pronghorn: warning: {warning}", file=sys.stderr)
+    return loaded

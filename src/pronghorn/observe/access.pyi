@@ -1,9 +1,9 @@
-from typing import final
+from typing_extensions import disjoint_base
 
 from pronghorn.engine.recorder import Recorder
 from pronghorn.observe.sink import Sink
 
-@final
+@disjoint_base
 class AccessLog(Recorder):
     def __init__(self, line_format: str, target: str) -> None: ...
     @property

@@ -9,7 +9,6 @@ import binascii
 import logging
 import time
 
-cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -51,7 +50,6 @@ cdef void fill_special():
 fill_special()
 
 
-@cython.final
 cdef class AccessLog(Recorder):
     """Formats records by `line_format` (Gunicorn's atoms) and writes them to `target`, a path or `-`: standard output.
 

@@ -1,5 +1,6 @@
 """The addresses a listener can be bound to, and how they are written."""
 
+import ipaddress
 import re
 
 from msgspec import Struct
@@ -56,6 +57,19 @@ def parse_address(text: str) -> Address:
             raise ValueError(f"{text!r} has no descriptor number: write fd://3, or the name of a socket unit, fd://web")
         return FdAddress(-1, which)
     return _parse_tcp(text)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without brackets, is this machine and reachable from it only."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
 
 
 def _parse_tcp(text: str) -> TcpAddress:

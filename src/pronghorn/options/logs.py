@@ -46,7 +46,7 @@ class LogOptions(Struct, frozen=True, kw_only=True):
     access_log_format: Annotated[
         str,
         Option(
-            doc="Format of an access log line, in Gunicorn's atoms.",
+            doc="Format of an access log line, in Gunicorn's atoms; or `dev`: readable lines, coloured on a terminal.",
             flags=("--access-logformat",),
             gunicorn="access_log_format",
             metavar="FORMAT",

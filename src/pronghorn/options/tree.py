@@ -3,6 +3,7 @@
 from msgspec import Struct, field
 
 from pronghorn.options.app import AppOptions
+from pronghorn.options.development import DevelopmentOptions
 from pronghorn.options.engine import EngineOptions
 from pronghorn.options.fleet import FleetOptions
 from pronghorn.options.identity import IdentityOptions
@@ -21,3 +22,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     engine: EngineOptions = field(default_factory=EngineOptions)
     logs: LogOptions = field(default_factory=LogOptions)
     trust: TrustOptions = field(default_factory=TrustOptions)
+    development: DevelopmentOptions = field(default_factory=DevelopmentOptions)

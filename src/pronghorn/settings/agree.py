@@ -1,10 +1,13 @@
 """Whether the settings agree with each other and with the machine."""
 
-from collections.abc import Iterator, Mapping
+import glob
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+from pronghorn.options.address import FdAddress, TcpAddress, UnixAddress, is_loopback, parse_address
 from pronghorn.options.option import Unit
 from pronghorn.settings.units import format_quantity
 
@@ -26,10 +29,27 @@ LEAST_LIFETIME = 1
 """Seconds."""
 
 
-def cautions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
+def cautions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:
     """One line for each setting that has another effect than its name says."""
     if values["worker_class"] == "gevent":
         yield f"{origins['worker_class']}: worker_class: {NO_GEVENT}"
+
+    if (values["reload"] or values["debug"]) and origins["preload_app"] != "default":
+        yield f"{origins['preload_app']}: preload_app: it is left out, because reload and debug import in the worker"
+    if values["reload"]:
+        for name in values["reload_extra_files"]:
+            if not glob.has_magic(name) and not (cwd / name).exists():
+                yield f"{origins['reload_extra_files']}: reload_extra_files: {name} is not there yet; it is waited for"
+
+
+def reachable(bind: Iterable[str]) -> Iterator[str]:
+    """Those of the addresses that other machines can reach, or may: by a proxy, or because they are inherited."""
+    for text in bind:
+        match parse_address(text):
+            case TcpAddress(host) if not is_loopback(host):
+                yield text
+            case FdAddress() | UnixAddress():
+                yield text
 
 
 def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:
@@ -52,6 +72,17 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
                 f"{origins[name]}: {name} is {format_quantity(values[name], unit)}; the least is "
                 f"{format_quantity(least, unit)}, and 0 means no limit"
             )
+    if values["debug"] and not values["unsafe"]:
+        for address in reachable(values["bind"]):
+            yield (
+                f"{origins['bind']}: bind: debug does not listen on {address}, which other machines may reach; "
+                "use --bind 127.0.0.1:8000, or --unsafe if you know who can connect"
+            )
+    if values["reload_engine"] == "inotify" and values["reload"] and importlib.util.find_spec("watchfiles") is None:
+        yield (
+            f"{origins['reload_engine']}: reload_engine: inotify needs the package watchfiles; "
+            "pip install pronghorn[reload], or use poll"
+        )
     if values["protocol"] == "uwsgi":
         yield from _against_uwsgi(values, origins)
     base = cwd / (values["chdir"] or "")

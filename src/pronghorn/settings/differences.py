@@ -92,6 +92,12 @@ DIFFERENCES = {
         effect="It needs no setproctitle; the kernel keeps 15 bytes.",
     ),
     "preload_app": Difference(effect="`--no-preload` takes it back on the command line."),
+    "reload": Difference(
+        effect="No request is lost by it; an application that cannot be imported is answered for with its traceback, "
+        "to clients on this machine. `preload_app` is left out beside it.",
+    ),
+    "reload_engine": Difference(effect="`inotify` needs watchfiles instead of inotify."),
+    "reload_extra_files": Difference(effect="Patterns and folders work, and files need not be there yet."),
     "tmp_upload_dir": Difference(effect="Bodies beyond `body_memory` (1 MiB) go there."),
 }
 """By Gunicorn's name."""

@@ -1,5 +1,6 @@
 """Which configuration files are read, and in which order."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -25,6 +26,16 @@ def read_files(cwd: Path, config: str | None) -> list[Layer]:
     if config is not None:
         return [_read_named(cwd, config)]
     return [FOUND_BY_THEMSELVES[name](cwd / name, name) for name in found]
+
+
+def paths(cwd: Path, config: str | None) -> list[Path]:
+    """The files that `read_files` reads, or would read if they were there."""
+    if config is None:
+        return [cwd / name for name in FOUND_BY_THEMSELVES]
+    if config.startswith("python:"):
+        found = importlib.util.find_spec(config.removeprefix("python:"))
+        return [Path(found.origin)] if found is not None and found.origin else []
+    return [cwd / config.removeprefix("file:")]
 
 
 def _read_named(cwd: Path, config: str) -> Layer:

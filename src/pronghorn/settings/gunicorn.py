@@ -142,30 +142,6 @@ _ROWS = (
         instead="use proc_name",
         quiet=("gunicorn",),
     ),
-    # Reloading
-    Absent(
-        name="reload",
-        flags=("--reload",),
-        takes=Takes.NOTHING,
-        fate=Fate.LEFT,
-        why="files are not watched",
-        instead="send HUP to reload, docs/reload.md",
-    ),
-    Absent(
-        name="reload_engine",
-        flags=("--reload-engine",),
-        fate=Fate.LEFT,
-        why="files are not watched",
-        instead="send HUP to reload, docs/reload.md",
-        quiet=("auto",),
-    ),
-    Absent(
-        name="reload_extra_files",
-        flags=("--reload-extra-file",),
-        fate=Fate.LEFT,
-        why="files are not watched",
-        instead="send HUP to reload, docs/reload.md",
-    ),
     # Processes
     Absent(
         name="worker_tmp_dir",

@@ -1,7 +1,7 @@
 """Merging: defaults < platform < files < environment < command line; every value with its origin, all problems."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +33,24 @@ class Loaded(Struct, frozen=True):
     """The functions of Python files that are named as Gunicorn's hooks; of two with one name, the later file's."""
 
 
-def load(
+def load(  # noqa: PLR0913 - one for each kind of source
     arguments: Iterable[Given],
     environ: Mapping[str, str],
     cwd: Path,
     *,
     config: str | None = None,
     needs_app: bool = True,
+    platform: Sequence[Given] = (),
 ) -> Loaded:
     """Read every source and merge them.
 
     `arguments` is what the command line gives, `config` the file it names (then no other file is read), relative to
-    `cwd`. With the same arguments this may be called again to reload. SettingsError holds one line for each problem
-    of every source, also for a value that another source overrides.
+    `cwd`, and `platform` what gives way to all else. With the same arguments this may be called again to reload.
+    SettingsError holds one line for each problem of every source, also for a value that another source overrides.
     """
     said = [*read_files(cwd, config), read_environment(environ), Layer(given=list(arguments))]
-    layers = [read_platform(environ), *said]
-    if not any(given.name == "bind" for layer in said for given in layer.given):
+    layers = [Layer(given=list(platform)), read_platform(environ), *said]
+    if not any(given.name == "bind" for layer in (layers[0], *said) for given in layer.given):
         layers.append(read_port(environ))
     problems = [problem for layer in layers for problem in layer.problems]
     warnings = [warning for layer in layers for warning in layer.warnings]
@@ -75,7 +76,7 @@ def load(
         problems.append("no application: name it as in `pronghorn module:attribute`, or set app in pronghorn.toml")
     if problems:
         raise SettingsError(*problems)
-    warnings += cautions(values, origins)
+    warnings += cautions(values, origins, cwd)
     hooks = {hook.name: hook for layer in layers for hook in layer.hooks}
     warnings += [f"{hook.origin}: {hook.name}: this version does not run hooks" for hook in hooks.values()]
     return Loaded(_build(values), origins, tuple(warnings), tuple(hooks.values()))
@@ -124,6 +125,9 @@ def _settle(values: dict[str, Any], origins: dict[str, str], cwd: Path) -> None:
         if entry.option.zero_is_most and values[name] == 0:
             most = entry.option.maximum
             values[name] = min(most, values["limit_request_head"]) if entry.option.unit else most
+    if values["reload"] or values["debug"]:
+        # What is imported once, before the workers are forked, could not be imported anew.
+        values["preload_app"] = False
     if values["chdir"] is not None:
         # A reload happens in the directory that was changed to.
         values["chdir"] = str((cwd / values["chdir"]).resolve())

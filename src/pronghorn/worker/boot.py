@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pronghorn.apps.load import enter_surroundings, load
+from pronghorn.dev.page import BrokenApplication
 from pronghorn.engine.leash import end_with
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.engine.loop import Engine
@@ -23,6 +24,7 @@ from pronghorn.observe.access import AccessLog
 from pronghorn.options import Settings
 from pronghorn.worker import privileges, report
 from pronghorn.worker.build import build_engine
+from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.recycling import Allowance
 from pronghorn.worker.serve import ORPHAN_END, Serving, reopen_logs, serve
@@ -73,7 +75,8 @@ def run(birth: Birth) -> int:
         _give_up_privileges(birth)
         log.setup(birth.settings.logs)
         log.dump_stacks_here()
-        app = birth.app or _load(birth)
+        development = Development.of(birth.settings.development, birth.report_to)
+        app = birth.app or _load(birth, development)
         engine = build_engine(app, birth.listeners, birth.settings, birth.row, birth.access)
         if pending:
             # USR1 came meanwhile: the first request already belongs into the new files.
@@ -81,7 +84,9 @@ def run(birth: Birth) -> int:
             reopen_logs(birth.access)
         # Not before the application is loaded: one that forks while it is imported must find one thread.
         end_with(birth.leash, ORPHAN_END)
-        _start(engine, birth.settings, born)
+        _start(engine, birth.settings, born, asks=not isinstance(app, BrokenApplication))
+        if development:
+            development.watch()
     except StartError as error:
         trace = error.trace if isinstance(error, AppLoadError) else ""
         report.send(birth.report_to, report.Failed(str(error), trace))
@@ -96,6 +101,7 @@ def run(birth: Birth) -> int:
             report_to=birth.report_to,
             graceful_timeout=birth.settings.fleet.graceful_timeout,
             allowance=Allowance.of(birth.settings.fleet, time.monotonic()),
+            development=development,
         ),
         pending,
     )
@@ -112,11 +118,11 @@ def _give_up_privileges(birth: Birth) -> None:
         privileges.check_folders(birth.settings)
 
 
-def _start(engine: Engine, settings: Settings, born: float) -> None:
+def _start(engine: Engine, settings: Settings, born: float, *, asks: bool) -> None:
     """Starts the engine, which does not accept yet, and waits with `ready_path` until the application can be used."""
     engine.start(accepting=False)
     fleet = settings.fleet
-    if fleet.ready_path is None:
+    if fleet.ready_path is None or not asks:
         return
     # Imported by who needs it: it brings the standard library's HTTP client along.
     from pronghorn.worker.ready import wait_until_ready  # noqa: PLC0415
@@ -136,9 +142,9 @@ def _shorten_switches() -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-def _load(birth: Birth) -> Callable[..., Any]:
+def _load(birth: Birth, development: Development | None) -> Callable[..., Any]:
     enter_surroundings(birth.settings.app)
-    return load(birth.settings.app.app)
+    return development.load(birth.settings.app.app) if development else load(birth.settings.app.app)
 
 
 def _leave_the_arbiter(birth: Birth) -> set[int]:

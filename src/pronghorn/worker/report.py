@@ -27,7 +27,21 @@ class Tired(msgspec.Struct, frozen=True, tag="tired"):
     why: str
 
 
-Report = Ready | Failed | Tired
+class Changed(msgspec.Struct, frozen=True, tag="changed"):
+    """Files are not what the worker has imported any more; `state` names what they are like now."""
+
+    files: list[str]
+    state: str
+
+
+class Broken(msgspec.Struct, frozen=True, tag="broken"):
+    """The application cannot be imported, and the worker serves a page that says so; as in Failed."""
+
+    why: str
+    trace: str = ""
+
+
+Report = Ready | Failed | Tired | Changed | Broken
 
 LONGEST_WHY = 1000
 """Characters of a reason."""
@@ -42,8 +56,8 @@ _decoder: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
 
 def send(pipe: int, report: Report) -> None:
     """Writes one report. An arbiter that is gone is not an error here: the leash tells of it."""
-    if isinstance(report, Failed):
-        report = Failed(report.why[:LONGEST_WHY], report.trace[-LONGEST_TRACE:])
+    if isinstance(report, Failed | Broken):
+        report = type(report)(report.why[:LONGEST_WHY], report.trace[-LONGEST_TRACE:])
     try:
         os.write(pipe, msgspec.json.encode(report) + b"\n")
     except BrokenPipeError:

@@ -22,6 +22,7 @@ from pronghorn.engine.scoreboard import Slot
 from pronghorn.observe import log as observe_log
 from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
+from pronghorn.worker.develop import Development
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.recycling import Allowance
 
@@ -57,6 +58,7 @@ class Serving:
     report_to: int
     graceful_timeout: float
     allowance: Allowance
+    development: Development | None
 
 
 class Mode(Enum):
@@ -172,6 +174,8 @@ def _drain(serving: Serving, watch: Watch, limit: float) -> None:
     watch.stop_at = until if watch.stop_at is None else min(watch.stop_at, until)
     if watch.mode is Mode.SERVING:
         watch.mode = Mode.DRAINING
+        if serving.development is not None:
+            serving.development.leave()
         serving.row.state = scoreboard.DRAINING
         serving.engine.drain()
 

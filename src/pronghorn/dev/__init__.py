@@ -1,0 +1,1 @@
+"""Developing: watching files, finding the application, showing what is wrong with it."""
