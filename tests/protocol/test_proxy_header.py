@@ -1,6 +1,7 @@
 """PROXY headers before requests, over a socket: cut in every way, requests behind, from whom, of which version."""
 
 import logging
+import random
 import socket
 
 import pytest
@@ -9,7 +10,7 @@ from pronghorn.testing import serve
 from tests.support.apps import Recording
 from tests.support.process import Server
 from tests.support.raw import Client, wait_for
-from tests.support.ways import Way, send
+from tests.support.ways import SEED, cut_at, random_places
 
 LINE = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n"
 ADDRESSES = socket.inet_aton("192.0.2.1") + socket.inet_aton("198.51.100.7") + b"\xdc\x04\x01\xbb"
@@ -17,6 +18,13 @@ HEADER = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + ADDRESSES
 LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
 REQUESTS = b"".join(b"GET /%d HTTP/1.1\r\nHost: test\r\n\r\n" % number for number in range(3))
 HERE = ("127.0.0.1",)
+
+
+WAYS = {
+    "whole": lambda data: [],
+    "byte by byte": lambda data: range(1, len(data)),
+    "at random places": lambda data: random_places(len(data), random.Random(SEED)),
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +39,11 @@ def seen(served):
     """A function that sends bytes and gives back what the application saw of the client, for each of three requests."""
     app, url = served
 
-    def ask(data, way=Way.WHOLE):
+    def ask(data, way="whole"):
         app.calls.clear()
         with Client(url) as client:
-            send(client, data + REQUESTS, way)
+            for piece in cut_at(data + REQUESTS, WAYS[way](data + REQUESTS)):
+                client.send(piece)
             assert [client.read_response().body for _ in range(3)] == [b"/0", b"/1", b"/2"]
             port = str(client.socket.getsockname()[1])
         names = ("REMOTE_ADDR", "REMOTE_PORT", "PROXY_PROTOCOL", "PROXY_ADDR", "PROXY_PORT")
@@ -46,7 +55,7 @@ def seen(served):
 
 
 @pytest.mark.parametrize("data", [LINE, HEADER], ids=["v1", "v2"])
-@pytest.mark.parametrize("way", [Way.WHOLE, Way.BYTES, Way.SPLIT])
+@pytest.mark.parametrize("way", WAYS)
 def test_rule_31_who_the_client_is(seen, data, way):
     assert seen(data, way) == ("192.0.2.1", "56324", "TCP4", "198.51.100.7", "443")
 

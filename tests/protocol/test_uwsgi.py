@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import random
 import socket
 
 import pytest
@@ -10,7 +11,7 @@ from pronghorn.testing import serve_engine
 from pronghorn.wire.uwsgi import render
 from tests.support.apps import Recording
 from tests.support.raw import Client
-from tests.support.ways import Way, send
+from tests.support.ways import SEED, cut_at, random_places
 
 GET = {
     "REQUEST_METHOD": "GET",
@@ -27,6 +28,13 @@ GET = {
     "HTTP_HOST": "shop.example",
 }
 """As nginx sends it with its uwsgi_params."""
+
+
+WAYS = {
+    "whole": lambda data: [],
+    "byte by byte": lambda data: range(1, len(data)),
+    "at random places": lambda data: random_places(len(data), random.Random(SEED)),
+}
 
 
 @contextlib.contextmanager
@@ -76,14 +84,15 @@ def test_what_the_application_sees(ask):
     assert "CONTENT_LENGTH" not in environ
 
 
-@pytest.mark.parametrize("way", [Way.WHOLE, Way.BYTES, Way.SPLIT])
+@pytest.mark.parametrize("way", WAYS)
 def test_cut_in_every_way(shop, way):
     app, url = shop
     app.calls.clear()
     body = bytes(range(256))
     packet = render(GET | {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "256", "CONTENT_TYPE": "a/b"}) + body
     with Client(url) as client:
-        send(client, packet, way)
+        for piece in cut_at(packet, WAYS[way](packet)):
+            client.send(piece)
         assert client.read_response().body == b"/a%20b?c=d"
     assert (app.calls[0].body, app.calls[0].environ["CONTENT_TYPE"]) == (body, "a/b")
 
