@@ -44,6 +44,8 @@ CHUNKED = ("pronghorn.wire.framing",)
 TARGETS = {
     "head": Target("request heads, under the usual limits and under tiny ones", HEAD, "http", 2048),
     "chunked": Target("chunked bodies, their extensions and trailers", CHUNKED, "http"),
+    "proxy": Target("PROXY headers, versions 1 and 2", ("pronghorn.wire.proxy",), "proxy"),
+    "uwsgi": Target("uwsgi packets, and the heads they mean", ("pronghorn.wire.uwsgi",), "uwsgi"),
     "response": Target("response heads, beside a model", ("pronghorn.wire.response",), "response"),
     "access": Target("lines of the access log, beside a model", ("pronghorn.observe.access",), "access", 1024),
     "settings": Target("TOML, Python files, the environment: only SettingsError", ("pronghorn.settings",), "settings"),

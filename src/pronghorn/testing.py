@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from pronghorn.apps.wsgi import WSGI
+from pronghorn.apps.handler import make_handler
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
-from pronghorn.options import EngineOptions
+from pronghorn.options import EngineOptions, TrustOptions
 from pronghorn.options.fleet import GEVENT
 from pronghorn.worker.build import engine_class
 
@@ -30,10 +30,11 @@ PATIENCE = 10.0
 def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]:
     """Serve the WSGI callable `app` while the `with` block runs; gives its URL, such as `http://127.0.0.1:43210`.
 
-    The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "Engine"):
-    `threads=1`, `keepalive=5.0`, `limit_request_body=1024`. Leaving the block drains the server: what was accepted is
-    answered. With `worker_class="gevent"` requests run in greenlets, in a thread that has a hub of its own; patching
-    the process for gevent is left to the test.
+    The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "One worker's
+    engine"), and those about proxies, of whom none is trusted unless `forwarded_allow_ips` says so: `threads=1`,
+    `keepalive=5.0`, `limit_request_body=1024`. Leaving the block drains the server: what was accepted is answered. With
+    `worker_class="gevent"` requests run in greenlets, in a thread that has a hub of its own; patching the process for
+    gevent is left to the test.
 
         with pronghorn.testing.serve(app) as url:
             assert httpx.get(url).status_code == 200
@@ -48,7 +49,7 @@ def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]
 
 
 @contextmanager
-def serve_engine(  # noqa: PLR0913 - what the engine itself takes
+def serve_engine(  # noqa: PLR0913 - what an engine is made of
     app: Any,
     listeners: list[socket.socket],
     *,
@@ -56,6 +57,7 @@ def serve_engine(  # noqa: PLR0913 - what the engine itself takes
     slot: Slot | None = None,
     ready_path: str | None = None,
     id_header: str | None = None,
+    protocol: str = "http",
     **options: Any,
 ) -> Iterator[Engine]:
     """Serve `app` on sockets of the caller's; gives the engine, whose counters a test may look at.
@@ -64,12 +66,17 @@ def serve_engine(  # noqa: PLR0913 - what the engine itself takes
     `id_header` every request has an id, as with the setting `request_id`. Otherwise as `serve`.
     """
     greenlets = options.pop("worker_class", DEFAULT_WORKER_CLASS) == GEVENT
+    trusting = {name: options.pop(name) for name in TrustOptions.__struct_fields__ if name in options}
     settings = msgspec.structs.replace(EngineOptions(), **options)
+    trust = TrustOptions(**{"forwarded_allow_ips": (), **trusting})  # a test's client is no proxy
     for listener in listeners:
         listener.setblocking(False)  # noqa: FBT003  # the standard library's own signature
         if listener.family in (socket.AF_INET, socket.AF_INET6):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    handler = WSGI(app, settings, listeners, errors=sys.stderr, multithread=greenlets or settings.threads > 1)
+    handler = make_handler(
+        app, listeners, settings, trust,
+        protocol=protocol, errors=sys.stderr, multithread=greenlets or settings.threads > 1, multiprocess=False,
+    )  # fmt: skip
     log = logging.getLogger("pronghorn.error")
     told = {"access": access, "slot": slot, "log": log, "ready_path": ready_path, "id_header": id_header}
     engine = engine_class(greenlets=greenlets)(handler, listeners, settings, **told)

@@ -80,7 +80,9 @@ def test_what_starts_no_gunicorn(line):
     ("arguments", "words"),
     [
         ("--certfile x", "--certfile: no equivalent: this version has no TLS; have a load balancer"),
-        ("--proxy-protocol", "--proxy-protocol: no equivalent: this version does not read the PROXY protocol"),
+        ("--proxy-protocol v3", "--proxy-protocol: proxy_protocol must be one of off, auto, v1, v2, not 'v3'"),
+        ("--header-map dangerous", "--header-map: header_map: dangerous would let X_Forwarded_For pass"),
+        ("--forwarder-headers *", "--forwarder-headers: forwarder_headers: * would let every X_Some_Header pass"),
         ("--paste conf.ini", "--paste: no equivalent: PasteDeploy files are not read"),
         ("-D", "-D: no equivalent: the server stays in the foreground"),
         ("-k uvicorn.workers.UvicornWorker", "-k: worker_class: 'uvicorn.workers.UvicornWorker' is for ASGI"),

@@ -36,9 +36,10 @@ def test_every_option_of_gunicorn_is_one_here():
     for name, (flags, takes) in GUNICORN.items():
         if name in HONOURED:
             assert set(flags.split()) <= set(HONOURED[name].flags), name
+            assert (takes == "perhaps") == (HONOURED[name].option.bare is not None), name
         elif name in ABSENT:
             assert set(flags.split()) == set(ABSENT[name].flags), name
-            kinds = {Takes.VALUE: "a value", Takes.NOTHING: "nothing", Takes.PERHAPS: "perhaps"}
+            kinds = {Takes.VALUE: "a value", Takes.NOTHING: "nothing"}
             assert not flags or kinds[ABSENT[name].takes] == takes, name
 
 
@@ -100,6 +101,11 @@ VALUES = {
     "logger_class": "shop.Logger",
     "syslog_addr": "udp://localhost",
     "syslog_facility": "user",
+    "proxy_allow_ips": "10.0.0.0/8",
+    "uwsgi_allow_ips": "10.0.0.0/8",
+    "protocol": "uwsgi",
+    "forwarder_headers": "REMOTE_USER",
+    "header_map": "refuse",
 }
 """Where `200` would be no value."""
 
@@ -110,7 +116,8 @@ def test_every_option_is_taken_by_the_command(tmp_path, name):
     (tmp_path / "200").mkdir()
     for flag in flags.split():
         words = [flag] if takes != "a value" else [flag, VALUES.get(name, "200")]
-        given = given_in(build_command().make_context("pronghorn", [*words, "app:app"]))
+        # In front, as one that may have a value would take it for that.
+        given = given_in(build_command().make_context("pronghorn", ["app:app", *words]))
         problems, warnings = answer(tmp_path, *given)
         fate = ABSENT[name].fate if name in ABSENT else None
         assert (len(problems), len(warnings)) == (fate is Fate.REFUSED, fate is Fate.LEFT)

@@ -150,12 +150,12 @@ class Server:
     @property
     def url(self) -> str:
         """Where it listens, as soon as it says so."""
-        return self.said(r"listening on (http://[\d.]+:\d+)")[0]
+        return self.said(r"listening on ((?:http|uwsgi)://[\d.]+:\d+)")[0]
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of `url`."""
-        host, _, port = self.url.removeprefix("http://").partition(":")
+        host, _, port = self.url.partition("://")[2].partition(":")
         return host, int(port)
 
     def get(self, path: str = "/") -> tuple[int, str]:

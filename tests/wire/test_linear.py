@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SIZES = {"head": 4096, "chunked": 480}  # eight times as much extension is still inside its limits
+SIZES = {
+    "head": 4096,
+    "chunked": 480,
+    "uwsgi": 4096,
+    "proxy": 500,
+}  # eight times as much extension is still inside its limits
 WAYS = {"whole": 1 << 30, "in segments": 1460, "in sevens": 7, "byte by byte": 1}
 LIMIT = 1 << 20  # of octets and lines: no case comes to it
 
@@ -55,6 +60,7 @@ HEADS = {
     "an address of colons": (LINE + b"Host: [", b":", b"]" + END),
     "two authorities to compare": (b"GET http://a/", b"a", b" HTTP/1.1\r\nHost: a" + END),
 }
+REQUEST = b"\x0e\0REQUEST_METHOD\3\0GET\x0b\0REQUEST_URI\1\0/"
 CODED = {
     "one chunk": (b"ffff\r\n", b"x", b""),
     "chunks of one octet (CVE-2025-69229)": (b"", b"1\r\nx\r\n", b"0\r\n\r\n"),
@@ -73,14 +79,29 @@ CODED = {
     "trailers without end": (b"0\r\n", b"X: y\r\n", b""),
     "a bad byte at the end of a trailer": (b"0\r\nX: ", b"y", b"\x10"),
 }
-CASES = [
-    (target, name, way) for target, classes in (("head", HEADS), ("chunked", CODED)) for name in classes for way in WAYS
-]
+PACKETS = {
+    "small variables": (b"", b"\1\0A\0\0", b""),
+    "empty names": (b"", b"\0\0\0\0", b""),
+    "headers": (REQUEST, b"\x08\0HTTP_A_B\1\0x", b""),
+    "headers that are left out": (REQUEST, b"\x0b\0HTTP_EXPECT\0\0", b""),
+    "methods": (b"", b"\x0e\0REQUEST_METHOD\3\0GET", b""),
+}
+INTRODUCTIONS = {
+    "extensions": (b"\x20\1\2\3\4\5\6\7\x08\0\1\0\2", b"\4\0\0", b""),
+    "a checksum": (b"\x20\1\2\3\4\5\6\7\x08\0\1\0\2\3\0\4abcd", b"\4\0\0", b""),
+}
+CLASSES = {"head": HEADS, "chunked": CODED, "uwsgi": PACKETS, "proxy": INTRODUCTIONS}
+CASES = [(target, name, way) for target, classes in CLASSES.items() for name in classes for way in WAYS]
 
 
-def filled(parts, size):
+def filled(target, parts, size):
     before, repeated, behind = parts
-    return before + repeated * ((size - len(before) - len(behind)) // len(repeated)) + behind
+    block = before + repeated * ((size - len(before) - len(behind)) // len(repeated)) + behind
+    if target == "uwsgi":
+        return b"\0" + len(block).to_bytes(2, "little") + b"\0" + block
+    if target == "proxy":
+        return b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + (len(block) - 1).to_bytes(2, "big") + block[1:]
+    return block
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +110,7 @@ def steps():
     rows, inputs = [], []
     for target, name, way in CASES:
         for size in (SIZES[target], 8 * SIZES[target]):
-            data = filled((HEADS if target == "head" else CODED)[name], size)
+            data = filled(target, CLASSES[target][name], size)
             rows.append((target, name, way, len(data)))
             inputs.append([target, data.decode("latin-1"), WAYS[way], LIMIT])
     command = [sys.executable, "-m", "fuzz.steps"]

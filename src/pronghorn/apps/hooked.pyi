@@ -1,11 +1,11 @@
 from collections.abc import Callable
 from typing import Any, final
 
-from pronghorn.apps.wsgi import WSGI
+from pronghorn.apps.handler import Handler
 
 @final
 class Hooked:
     requests_answered: int
     def __init__(
-        self, inner: WSGI, worker: object, before: Callable[..., Any] | None, after: Callable[..., Any] | None
+        self, inner: Handler, worker: object, before: Callable[..., Any] | None, after: Callable[..., Any] | None
     ) -> None: ...

@@ -3,7 +3,7 @@ from socket import socket
 from types import TracebackType
 from typing import Any, TextIO, final
 
-from pronghorn.options import EngineOptions
+from pronghorn.options import EngineOptions, TrustOptions
 
 @final
 class FileWrapper:
@@ -32,9 +32,10 @@ class WSGI:
         options: EngineOptions,
         listeners: Iterable[socket],
         *,
+        trust: TrustOptions,
         errors: TextIO,
         multithread: bool,
         multiprocess: bool = False,
-        trusted: Iterable[str] = (),
+        mount: str = "",
         id_header: str = "X-Request-ID",
     ) -> None: ...

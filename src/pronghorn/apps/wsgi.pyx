@@ -6,7 +6,6 @@ to the exchange. Neither knows about sockets or threads.
 
 import errno
 import io
-import ipaddress
 import os
 
 cimport cython
@@ -20,7 +19,8 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from pronghorn.apps.headers cimport header_key, is_forwarding, is_request_id
+from pronghorn.apps.headers cimport HeaderPolicy, is_request_id
+from pronghorn.apps.peers cimport Peers
 from pronghorn.apps.section cimport Section, SectionCache
 from pronghorn.debug cimport DEBUG, REQUESTS, Witness
 from pronghorn.engine.connection cimport Connection
@@ -34,11 +34,12 @@ from pronghorn.engine.posix cimport (
     stat_t,
 )
 from pronghorn.engine.spool cimport Body
-from pronghorn.wire.faults cimport LARGE_BODY, MIXED_SCHEMES
+from pronghorn.wire.faults cimport LARGE_BODY, OTHER_MOUNT, TWO_FORWARDED
 from pronghorn.wire.http1 cimport (
     ASTERISK_FORM,
     DONE,
     EXPECTS_CONTINUE,
+    HAS_MOUNT,
     HAS_REQUEST_ID,
     IS_CHUNKED,
     MORE,
@@ -62,18 +63,12 @@ from pronghorn.apps.headers import key_of
 cdef str GET = "GET", HEAD = "HEAD", POST = "POST", HTTP10 = "HTTP/1.0", NOTHING = ""
 cdef str METHOD = "REQUEST_METHOD", PATH = "PATH_INFO", QUERY = "QUERY_STRING", RAW = "RAW_URI", REQUEST = "REQUEST_URI"
 cdef str REQUEST_ID = "pronghorn.request_id"
+cdef str MOUNT = "SCRIPT_NAME"
 cdef str PROTOCOL = "SERVER_PROTOCOL", ADDRESS = "REMOTE_ADDR", PORT = "REMOTE_PORT", INPUT = "wsgi.input"
-
-cdef tuple SCHEME_HEADERS = (      # a proxy's header, and what it says of a connection with TLS
-    ("HTTP_X_FORWARDED_PROTO", "https"),
-    ("HTTP_X_FORWARDED_PROTOCOL", "ssl"),
-    ("HTTP_X_FORWARDED_SSL", "on"),
-)
 
 cdef tuple NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 cdef enum:
-    KNOWN_PEERS = 4096      # remembered verdicts on who is trusted
     PATH_ROOM = 16 * 1024
     ID_ROOM = 48            # twelve digits, two numbers of eight at most, and what stands between them
 
@@ -162,15 +157,17 @@ cdef class WSGI(Handler):
     """Answers requests by calling a WSGI application.
 
     `app` is the callable; `options` an EngineOptions (its limits); `listeners` the sockets it will be served on, for
-    SERVER_NAME and SERVER_PORT; `trusted` the addresses and networks (or `*`) whose forwarding headers count; `errors`
-    becomes `wsgi.errors`; `multithread` says whether calls may overlap in this process; `id_header` names the header in
-    which a trusted peer tells a request's id.
+    SERVER_NAME and SERVER_PORT; `trust` a TrustOptions, which says whose forwarding headers count; `errors` becomes
+    `wsgi.errors`; `multithread` says whether calls may overlap in this process; `mount` is where the application stands
+    unless a proxy says so (SCRIPT_NAME), without a `/` behind; `id_header` names the header in which a trusted peer tells
+    a request's id.
     """
 
     cdef object app
-    cdef object trusted
-    cdef bint trust_all
-    cdef dict peers
+    cdef Peers forwarders
+    cdef HeaderPolicy policy
+    cdef int fault
+    cdef bint casefold
     cdef dict bases
     cdef Limits limits
     cdef Field* fields
@@ -183,9 +180,12 @@ cdef class WSGI(Handler):
 
     def __init__(
         self, app, options, listeners, *,
-        errors, multithread, multiprocess=False, trusted=(), id_header="X-Request-ID",
+        trust, errors, multithread, multiprocess=False, mount="", id_header="X-Request-ID",
     ):
         self.app = app
+        self.forwarders = Peers(trust.forwarded_allow_ips)
+        self.policy = HeaderPolicy(trust)
+        self.casefold = options.casefold_http_method
         self.id_key = key_of(id_header.encode())
         # 48 random bits for each worker; what follows is unique within it.
         self.id_prefix = os.urandom(6).hex().encode() + b"-"
@@ -197,19 +197,16 @@ cdef class WSGI(Handler):
         self.fields = <Field*>malloc((self.limits.fields + 1) * sizeof(Field))
         if self.fields == NULL:
             raise MemoryError
-        self.trust_all = "*" in trusted
-        self.trusted = [ipaddress.ip_network(network) for network in trusted if network != "*"]
-        self.peers = {}
         self.sections = SectionCache()
         self.nothing = Body()
         self.bases = {}
         for listener in listeners:
-            self.bases[listener.fileno()] = self._base(listener, errors, multiprocess, multithread)
+            self.bases[listener.fileno()] = self._base(listener, errors, multiprocess, multithread, mount)
 
     def __dealloc__(self):
         free(self.fields)
 
-    def _base(self, listener, errors, multiprocess, multithread):
+    def _base(self, listener, errors, multiprocess, multithread, mount):
         """What every environ of a listener begins as. Keys each request sets are here too: a copy never grows."""
         name = listener.getsockname()
         host, port = (name[0], str(name[1])) if isinstance(name, tuple) else ("localhost", "80")
@@ -229,7 +226,7 @@ cdef class WSGI(Handler):
             "SERVER_NAME": host,
             "SERVER_PORT": port,
             PROTOCOL: "HTTP/1.1",
-            "SCRIPT_NAME": "",
+            MOUNT: mount,
             METHOD: GET,
             PATH: "",
             QUERY: "",
@@ -240,18 +237,7 @@ cdef class WSGI(Handler):
         }
 
     cdef int welcome(self, Connection connection) except -1:
-        if self.trust_all or not connection.address:
-            connection.trusted = True       # only who may open a unix socket is at its other end
-            return 0
-        if not self.trusted:
-            return 0
-        known = self.peers.get(connection.address)
-        if known is None:
-            address = ipaddress.ip_address(connection.address)
-            known = any(address in network for network in self.trusted)
-            if len(self.peers) < KNOWN_PEERS:
-                self.peers[connection.address] = known
-        connection.trusted = known
+        connection.trusted = self.forwarders.hold(connection.address)
         return 0
 
     # Reading a head
@@ -283,7 +269,7 @@ cdef class WSGI(Handler):
         if template is None:
             template = self._make_template(connection, data, &head)
             if template is None:
-                return MIXED_SCHEMES
+                return self.fault
         if head.facts.content_length > <int64_t>self.body_limit:
             return LARGE_BODY
         self.used = head.end
@@ -302,15 +288,18 @@ cdef class WSGI(Handler):
         return section.template
 
     cdef dict _make_template(self, Connection connection, const uint8_t* data, Head* head):
-        """An environ with this section's headers. None when a proxy contradicts itself about the scheme."""
+        """An environ with this section's headers. None when they cannot be served; then `fault` says why."""
         cdef dict template = PyDict_Copy(self.bases[connection.listener])
         cdef dict repeated = None
         cdef Field* field
         cdef uint32_t i
         for i in range(head.count):
             field = &self.fields[i]
-            key = header_key(data + field.name.start, field.name.length)
-            if key is None or (not connection.trusted and is_forwarding(key)):
+            key = self.policy.key(data + field.name.start, field.name.length, connection.trusted)
+            if key is None:
+                self.fault = self.policy.fault
+                if self.fault:
+                    return None
                 continue
             value = text_of(data, &field.value)
             if key in template:
@@ -322,28 +311,23 @@ cdef class WSGI(Handler):
                 PyDict_SetItem(template, key, value)
         if repeated is not None:
             for key, values in repeated.items():
+                if key in self.policy.reserved:
+                    self.fault = TWO_FORWARDED
+                    return None
                 template[key] = ("; " if key == "HTTP_COOKIE" else ", ").join(values)
         if connection.trusted:
-            if not self._take_scheme(template):
+            self.fault = self.policy.take_word(template)
+            if self.fault:
                 return None
             if is_request_id(template.get(self.id_key)):
                 head.facts.flags |= HAS_REQUEST_ID
+        if template[MOUNT]:
+            head.facts.flags |= HAS_MOUNT
         self.sections.store(
             &connection.cache_slot, data + head.section_start, head.end - head.section_start,
             connection.listener, connection.trusted, template, &head.facts,
         )
         return template
-
-    cdef bint _take_scheme(self, dict template) except -1:
-        """The scheme a trusted proxy saw. False when its headers contradict each other."""
-        seen = set()
-        for key, secure in SCHEME_HEADERS:
-            value = template.get(key)
-            if value is not None:
-                seen.add("https" if value.strip(" \t").lower() == secure else "http")
-        if "https" in seen:
-            template["wsgi.url_scheme"] = "https"
-        return len(seen) < 2
 
     cdef int _open(
         self, Host host, Connection connection, const uint8_t* data, Head* head, dict template
@@ -366,8 +350,8 @@ cdef class WSGI(Handler):
         if flags & HAS_REQUEST_ID:
             exchange.name = <str>template[self.id_key]
         if method is not GET:
-            PyDict_SetItem(environ, METHOD, method)
             exchange.is_head = method is HEAD
+            PyDict_SetItem(environ, METHOD, method.upper() if self.casefold else method)
         PyDict_SetItem(environ, RAW, target)
         PyDict_SetItem(environ, REQUEST, target)
         if head.path_escaped:
@@ -385,6 +369,8 @@ cdef class WSGI(Handler):
         if head.query.length:
             PyDict_SetItem(environ, QUERY, text_of(data, &head.query))
         exchange.path = <str>environ[PATH]
+        if flags & HAS_MOUNT and not exchange.asterisk and not take_mount(environ):
+            return OTHER_MOUNT
         PyDict_SetItem(environ, ADDRESS, connection.address)
         PyDict_SetItem(environ, PORT, connection.port)
         if head.version == 10:
@@ -553,6 +539,15 @@ cdef class WSGI(Handler):
 
 cdef inline str text_of(const uint8_t* data, const Span* span):
     return PyUnicode_DecodeLatin1(<const char*>data + span.start, span.length, NULL)
+
+
+cdef bint take_mount(dict environ) except -1:
+    """Takes SCRIPT_NAME off PATH_INFO. False if that does not begin with it, as a path of its own."""
+    cdef str mount = environ[MOUNT], path = environ[PATH]
+    if not path.startswith(mount) or path[len(mount):len(mount) + 1] not in ("", "/"):
+        return False
+    environ[PATH] = path[len(mount):]
+    return True
 
 
 cdef int require_start(WSGIExchange call) except -1:

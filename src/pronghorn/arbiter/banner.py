@@ -14,11 +14,18 @@ def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
     """What is served where, by how many, and how to reload and stop it; one line each."""
     yield f"Pronghorn {__version__} serves {settings.app.app}, Python {sys.version.split()[0]}"
     for listener in listeners:
-        yield f"listening on {listener.url}"
+        yield f"listening on {_spoken(listener.url, settings.network.protocol)}"
     yield f"{_fleet(settings)}, arbiter pid {os.getpid()}"
     if settings.development.reload:
         yield f"files are watched: {_watching(settings)}"
     yield f"reload: kill -HUP {os.getpid()}   stop: kill {os.getpid()} (or Ctrl-C, which does not wait for requests)"
+
+
+def _spoken(url: str, protocol: str) -> str:
+    """The URL with the protocol that is spoken there; that of a unix socket has none of its own."""
+    if protocol == "http":
+        return url
+    return url.replace("http://", f"{protocol}://") if url.startswith("http://") else f"{url} ({protocol})"
 
 
 def _fleet(settings: Settings) -> str:

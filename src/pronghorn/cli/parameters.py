@@ -43,8 +43,6 @@ def _absent_option(absent: Absent) -> click.Parameter:
     names = [absent.name, *absent.flags]
     if absent.takes is Takes.NOTHING:
         return click.Option(names, is_flag=True, flag_value=absent.stands_for, default=None, hidden=True)
-    if absent.takes is Takes.PERHAPS:
-        return click.Option(names, is_flag=False, flag_value=absent.stands_for, type=click.UNPROCESSED, hidden=True)
     return click.Option(names, type=click.UNPROCESSED, hidden=True)
 
 
@@ -55,6 +53,14 @@ def _parameter(entry: Entry) -> click.Parameter:
         return click.Argument([entry.name], required=False, metavar=f"[{flags[0]}]")
     if entry.negative:
         return click.Option([entry.name, f"{flags[0]}/{entry.negative}", *flags[1:]], default=None)
+    if entry.option.bare is not None:
+        return click.Option(
+            [entry.name, *flags],
+            is_flag=False,
+            flag_value=entry.option.bare,
+            type=click.UNPROCESSED,
+            metavar=metavar(entry),
+        )
     return click.Option(
         [entry.name, *flags], type=click.UNPROCESSED, multiple=entry.kind is Kind.LIST, metavar=metavar(entry)
     )

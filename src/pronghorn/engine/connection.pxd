@@ -69,8 +69,9 @@ cdef class Connection:
     cdef uint64_t outbox_size
     cdef Room room
     cdef uint64_t* sent             # octets sent by this worker (scoreboard): counted where they leave
-    cdef str address
+    cdef str address                # the peer's, or that of the client whom a proxy forwards, once it has said so
     cdef str port
+    cdef dict introduction          # what a PROXY header says, for environs; None where none was looked for
 
     cdef int put(self, bytes data, size_t start) except -1
     cdef int put_copy(self, const char* data, size_t size) except -1

@@ -114,11 +114,14 @@ cdef class Exchange:
     cdef void take_request_of(self, Exchange other) noexcept
 
 
+cdef enum:
+    PASSED = 3      # beside MORE and DONE: `used` octets were read that are no request
+
 cdef class Handler:
     """What answers requests: reads heads into exchanges, and runs them."""
 
     # Reads a head at the start of `data`. DONE: `self.exchange` is the new one and `self.used` the length of its head;
-    # MORE; or a fault of wire.faults.
+    # MORE; PASSED; or a fault of wire.faults.
     cdef Exchange exchange
     cdef uint32_t used
     cdef int read_head(self, Host host, Connection connection, const uint8_t* data, uint32_t size) except? -9999

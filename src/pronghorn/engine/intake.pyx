@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from pronghorn.engine.connection cimport CLOSED, HEAD, LINGERING, READING, READING_BODY, Connection, arm, disarm
-from pronghorn.engine.exchange cimport Exchange, PoolThread
+from pronghorn.engine.exchange cimport PASSED, Exchange, PoolThread
 from pronghorn.engine.incidents cimport HELD_BACK, NO_MEMORY_LEFT, NO_STORAGE_LEFT
 from pronghorn.engine.linux cimport EPOLLIN
 from pronghorn.engine.posix cimport recv
@@ -112,11 +112,13 @@ cdef class Intake(Pool):
                 break
             else:
                 result = self._read_head(connection, data + at, size - at)
-                if result == MORE:
-                    break
-                if result < 0:
-                    at = size
-                    self._refuse(thread, connection, result)
+                if result != DONE:
+                    if result == PASSED:
+                        at += self.handler.used
+                        continue
+                    if result < 0:
+                        at = size
+                        self._refuse(thread, connection, result)
                     break
                 exchange = self.handler.exchange
                 self.handler.exchange = None

@@ -4,8 +4,8 @@ from socket import socket
 
 from typing_extensions import disjoint_base
 
+from pronghorn.apps.handler import Handler
 from pronghorn.apps.hooked import Hooked
-from pronghorn.apps.wsgi import WSGI
 from pronghorn.engine.recorder import Recorder
 from pronghorn.engine.scoreboard import Slot
 from pronghorn.options import EngineOptions
@@ -18,7 +18,7 @@ class Engine:
     recycling_reason: str | None
     def __init__(
         self,
-        handler: WSGI | Hooked,
+        handler: Handler | Hooked,
         listeners: Iterable[socket],
         options: EngineOptions,
         *,

@@ -418,6 +418,11 @@ cdef class Pool(Sockets):
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1:
         """Answers a fault of the peer with its status, and closes without ever looking at another byte as a request."""
         what = faults.FAULTS[fault]
+        if what.status == faults.SILENCE:
+            self.incidents.note(REFUSED, "Closed a connection of %s: %s", (name_of(connection), what.detail))
+            connection.closing = True
+            connection.state = READING
+            return 0
         if fault == LATE_REQUEST:
             late = LATE_BODY if connection.state == READING_BODY else LATE_HEAD
             settings = "`body_timeout`, `min_rate`" if late == LATE_BODY else "`header_timeout`"

@@ -200,6 +200,15 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
         ),
     ] = 1 * GIB
 
+    casefold_http_method: Annotated[
+        bool,
+        Option(
+            doc="Hand methods to the application in upper case. They are case-sensitive (RFC 9110, 9.1): `get` is "
+            "another method than GET, and how a response is framed goes by what was sent.",
+            gunicorn="casefold_http_method",
+        ),
+    ] = False
+
     body_memory: Annotated[
         int,
         Option(

@@ -44,3 +44,12 @@ class NetworkOptions(Struct, frozen=True, kw_only=True):
             gunicorn="reuse_port",
         ),
     ] = False
+
+    protocol: Annotated[
+        str,
+        Option(
+            doc="What is spoken on the listeners: `http`, or the binary protocol `uwsgi` of nginx's `uwsgi_pass`.",
+            gunicorn="protocol",
+            choices=("http", "uwsgi"),
+        ),
+    ] = "http"

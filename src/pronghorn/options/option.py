@@ -49,6 +49,10 @@ class Option(Struct, frozen=True, kw_only=True):
     """Environment names that platforms use, read besides `PRONGHORN_<NAME>`, which wins over them."""
     check: Callable[[str], object] | None = None
     """Called with the text, or with each text of a list; raises ValueError with a message that stands alone."""
+    bare: str | None = None
+    """What the option on the command line means without a value; None: it must have one."""
+    takes_table: bool = False
+    """Whether a file may write the list of `NAME=value` texts as a table."""
     number_as_text: bool = False
     """Whether a file may write the text as a number: a user's id."""
     separator: str | None = ","

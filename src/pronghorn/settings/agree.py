@@ -3,6 +3,7 @@
 import glob
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ MEANT_BY_CLASS = {"sync": ("threads", 1), GEVENT: ("worker_connections", 1000)}
 
 LEAST_MEMORY = 16 * 1024**2
 """Bytes; no Python process with an application is smaller, so less is mostly a number without its unit."""
+
+OWN_ADDRESS = "127.0.0.1"
+"""Where the request for `ready_path` comes from, as the engine shows it."""
 
 LEAST_LIFETIME = 1
 """Seconds."""
@@ -98,8 +102,29 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
             f"{origins['reload_engine']}: reload_engine: inotify needs the package watchfiles; "
             "pip install pronghorn[reload], or use poll"
         )
+    if values["protocol"] == "uwsgi":
+        yield from _against_uwsgi(values, origins)
     base = cwd / (values["chdir"] or "")
     for name in ("chdir", "spool_dir"):
         directory = values[name]
         if directory is not None and not (base / directory).is_dir():
             yield f"{origins[name]}: {name}: {directory!r} is not a directory"
+
+
+def _against_uwsgi(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
+    """What cannot be together with the uwsgi protocol."""
+    if values["proxy_protocol"] != "off":
+        yield (
+            f"{origins['proxy_protocol']}: proxy_protocol: no PROXY header stands before a uwsgi packet, whose "
+            f"REMOTE_ADDR says the same; set it off, or protocol to http ({origins['protocol']})"
+        )
+    allowed = values["uwsgi_allow_ips"]
+    if (
+        values["ready_path"] is not None
+        and "*" not in allowed
+        and not any(ip_address(OWN_ADDRESS) in ip_network(network) for network in allowed)
+    ):
+        yield (
+            f"{origins['uwsgi_allow_ips']}: uwsgi_allow_ips: a new worker is asked for ready_path "
+            f"({origins['ready_path']}) from {OWN_ADDRESS}; name that too"
+        )

@@ -81,6 +81,28 @@ DIFFERENCES = {
         effect="Counters are summed up for 50 ms, and several metrics share a datagram, on lines of their own.",
     ),
     "statsd_prefix": Difference(effect="A prefix of one letter gets its dot too."),
+    "secure_scheme_headers": Difference(
+        effect="Values are compared without regard to case; from everybody else these headers are dropped.",
+    ),
+    "forwarder_headers": Difference(
+        effect="`*` is refused. What SCRIPT_NAME or REMOTE_USER set, Script-Name or Remote-User cannot, whoever sends "
+        "them; one that stands twice is a 400.",
+    ),
+    "header_map": Difference(
+        effect="`dangerous` is refused: it would let one header pass for another (request smuggling).",
+    ),
+    "proxy_protocol": Difference(
+        effect="UNKNOWN and unix sockets are taken too, checksums are verified. Whether X-Forwarded-* headers count "
+        "goes by the client's address in the header, not by the proxy's. A malformed header closes the connection; "
+        "one of a version that is not allowed does so too.",
+    ),
+    "proxy_allow_ips": Difference(effect="A header from others is answered 400, not 403."),
+    "protocol": Difference(
+        effect="With `uwsgi` the front end's variables reach the application, REMOTE_ADDR among them. A malformed "
+        "packet closes the connection. Each response ends its connection, as nginx expects.",
+    ),
+    "uwsgi_allow_ips": Difference(effect="It may hold networks."),
+    "casefold_http_method": Difference(effect="How a response is framed goes by the method as it was sent."),
     "umask": Difference(
         effect="It is for the server's own files only. On the command line it is octal: `022`; Gunicorn reads `22` as "
         "decimal, which is refused here.",
@@ -106,8 +128,8 @@ BEHAVIOURS = """\
 - **Responses** are drained without a thread: a slow client holds nothing up.
 - **A full server** answers 503 with Retry-After when `queue_limit` requests wait or one has waited for `queue_timeout`;
   with Gunicorn they wait in the kernel.
-- **A header with an underscore in its name** is dropped, also one that a trusted proxy sends (SCRIPT_NAME, PATH_INFO,
-  REMOTE_USER); and `X-Forwarded-Proto` alone makes `wsgi.url_scheme` https.
+- **SCRIPT_NAME**, from the environment or a trusted proxy, is taken off the path where that goes on with a `/` or ends:
+  `/app` does not fit `/apples`, which is answered 500.
 - **A wrong setting** ends the start with exit status 2 and a line for each mistake; a misspelt one in a Python file is
   a warning.
 - **HUP** starts the new settings and the new code beside the old ones, and keeps the old if anything is wrong.

@@ -74,7 +74,6 @@ NO_HTTP2 = "this version speaks HTTP/1.1 and 1.0"
 DIRTY = "there are no dirty workers"
 OWN_WORKERS = "run such tasks in a queue of their own (Celery, RQ)"
 ONE_PARSER = "every request is parsed strictly (RFC 9112)"
-NO_PROXY = "this version does not read the PROXY protocol"
 CONTROL = "there is no control socket"
 SIGNALS = "use signals, docs/signals.md"
 OTHER_LOOPHOLE = "it would let a request mean two things to two servers (request smuggling); take it out"
@@ -173,75 +172,6 @@ _ROWS = (
         takes=Takes.NOTHING,
         fate=Fate.HELD,
         why="every method that is a token of RFC 9110 reaches the application",
-    ),
-    Absent(
-        name="casefold_http_method",
-        flags=("--casefold-http-method",),
-        takes=Takes.NOTHING,
-        fate=Fate.LEFT,
-        why="methods are case-sensitive (RFC 9110, 9.1) and reach the application as they were sent",
-        instead="have the clients send upper case",
-    ),
-    Absent(
-        name="header_map",
-        flags=("--header-map",),
-        fate=Fate.REFUSED,
-        why="headers with an underscore in their name are dropped, as by nginx",
-        instead="send them with hyphens",
-        quiet=("drop",),
-    ),
-    Absent(
-        name="forwarder_headers",
-        flags=("--forwarder-headers",),
-        fate=Fate.REFUSED,
-        why="headers with an underscore in their name are dropped, also SCRIPT_NAME and PATH_INFO from a proxy",
-        instead="mount the application with a middleware, such as Werkzeug's DispatcherMiddleware",
-        quiet=("script_name,path_info", "path_info,script_name"),
-    ),
-    Absent(
-        name="secure_scheme_headers",
-        fate=Fate.REFUSED,
-        why="`X-Forwarded-Proto: https` from a trusted proxy is what makes a request one of https",
-        instead="have the proxy send that",
-        quiet=(
-            {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
-            {"X-FORWARDED-PROTO": "https"},
-        ),
-        nothing=(None,),
-    ),
-    Absent(
-        name="proxy_protocol",
-        flags=("--proxy-protocol",),
-        takes=Takes.PERHAPS,
-        stands_for="auto",
-        fate=Fate.REFUSED,
-        why=NO_PROXY,
-        instead="have the proxy send X-Forwarded-For instead",
-        quiet=("off",),
-    ),
-    Absent(
-        name="proxy_allow_ips",
-        flags=("--proxy-allow-from",),
-        fate=Fate.LEFT,
-        why=NO_PROXY,
-        instead="forwarded_allow_ips names the proxies that are trusted",
-        quiet=("127.0.0.1,::1",),
-    ),
-    Absent(
-        name="protocol",
-        flags=("--protocol",),
-        fate=Fate.REFUSED,
-        why="this version speaks HTTP only",
-        instead="write proxy_pass in nginx where uwsgi_pass stands",
-        quiet=("http",),
-    ),
-    Absent(
-        name="uwsgi_allow_ips",
-        flags=("--uwsgi-allow-from",),
-        fate=Fate.LEFT,
-        why="this version speaks HTTP only",
-        instead="forwarded_allow_ips names the proxies that are trusted",
-        quiet=("127.0.0.1,::1",),
     ),
     Absent(
         name="http_parser",

@@ -84,6 +84,8 @@ def _boolean(entry: Entry, raw: object) -> bool:
 def _text(entry: Entry, raw: object) -> str:
     if entry.option.number_as_text and isinstance(raw, int) and not isinstance(raw, bool):
         raw = str(raw)
+    if isinstance(raw, bool) and str(raw).lower() in entry.option.aliases:
+        raw = str(raw)
     if not _is_text(raw):
         raise _wrong(entry, raw, "a text")
     choices = entry.option.choices
@@ -96,6 +98,8 @@ def _text(entry: Entry, raw: object) -> str:
 
 
 def _list(entry: Entry, raw: object) -> tuple[str, ...]:
+    if entry.option.takes_table and isinstance(raw, Mapping):
+        raw = [f"{name}={value}" for name, value in raw.items()]
     members = [raw] if isinstance(raw, str) else raw
     if not isinstance(members, Sequence) or not all(_is_text(member) for member in members):
         raise _wrong(entry, raw, "a text or a list of texts")

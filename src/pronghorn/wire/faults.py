@@ -9,10 +9,15 @@ from dataclasses import dataclass
 
 from pronghorn.errors import PeerError
 
-__all__ = ["FAULTS", "REASONS", "Fault", "peer_error"]
+__all__ = ["FAULTS", "REASONS", "SILENCE", "Fault", "peer_error"]
+
+SILENCE = 0
+"""In the place of a status: the connection is closed without an answer, and one line in the error log says why."""
 
 REASONS = {
+    SILENCE: "",
     400: "Bad Request",
+    403: "Forbidden",
     408: "Request Timeout",
     413: "Content Too Large",
     414: "URI Too Long",
@@ -68,6 +73,7 @@ _TABLE = (
     Fault("LONG_FIELD", -23, 431, "a header line is over its limit"),
     Fault("MANY_FIELDS", -24, 431, "more header lines than the limit"),
     Fault("LARGE_SECTION", -25, 431, "the header section is over its limit"),
+    Fault("UNDERSCORE_NAME", -26, 400, "a header name with an underscore (setting `header_map`)"),
     # Whole fields: RFC 9110 sections 5.3 and 7.2
     Fault("NO_HOST", -30, 400, "HTTP/1.1 without a Host field"),
     Fault("TWO_HOSTS", -31, 400, "more than one Host field"),
@@ -77,6 +83,8 @@ _TABLE = (
     Fault("TWO_AUTHORIZATIONS", -35, 400, "more than one Authorization field"),
     Fault("UNKNOWN_EXPECTATION", -36, 417, "Expect is not exactly `100-continue`"),
     Fault("MIXED_SCHEMES", -37, 400, "the proxy's headers contradict each other about the scheme"),
+    Fault("TWO_FORWARDED", -38, 400, "a header that `forwarder_headers` names stands twice"),
+    Fault("OTHER_MOUNT", -39, 500, "the path does not begin with SCRIPT_NAME, as the proxy or the environment has it"),
     # The framing of the body: RFC 9112 section 6
     Fault("BAD_LENGTH", -40, 400, "Content-Length is not 1 to 19 decimal digits or is beyond 2^63-1"),
     Fault("TWO_LENGTHS", -41, 400, "more than one Content-Length field"),
@@ -98,6 +106,19 @@ _TABLE = (
     Fault("OVERLOADED", -61, 503, "every thread is busy and the queue is full"),
     Fault("NO_STORAGE", -62, 507, "no room on disk to keep the body until the application reads it"),
     Fault("NO_MEMORY", -63, 500, "no memory to keep the body until the application reads it"),
+    # What stands before a connection's first request: the PROXY protocol
+    Fault("BAD_PROXY_LINE", -70, SILENCE, "the PROXY line (version 1) is malformed or longer than 107 octets"),
+    Fault("BAD_PROXY_HEADER", -71, SILENCE, "the PROXY header (version 2) is malformed"),
+    Fault("LARGE_PROXY_HEADER", -72, SILENCE, "the PROXY header (version 2) is longer than 4096 octets"),
+    Fault("BAD_PROXY_CHECKSUM", -73, SILENCE, "the checksum of the PROXY header is wrong"),
+    Fault("OTHER_PROXY_VERSION", -74, SILENCE, "the PROXY header is not of the version that `proxy_protocol` asks for"),
+    Fault("FOREIGN_PROXY", -75, 400, "a PROXY header from a peer that `proxy_allow_ips` does not name"),
+    # The uwsgi protocol
+    Fault("BAD_PACKET", -80, SILENCE, "the uwsgi packet is malformed (HTTP on a uwsgi port?)"),
+    Fault("OTHER_MODIFIER", -81, SILENCE, "the uwsgi packet is no WSGI request: a modifier is not 0 (HTTP, perhaps?)"),
+    Fault("FOREIGN_UWSGI", -82, 403, "a uwsgi request from a peer that `uwsgi_allow_ips` does not name"),
+    Fault("TWO_VARIABLES", -83, 400, "a uwsgi variable that is no header stands twice"),
+    Fault("BAD_VARIABLE", -84, 400, "a uwsgi variable is missing or is not what CGI says it is"),
 )
 
 FAULTS = {fault.code: fault for fault in _TABLE}

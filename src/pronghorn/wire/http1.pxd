@@ -23,6 +23,7 @@ cdef enum:      # Facts.flags: what the header section says, before it is held a
     EXPECTS_CONTINUE = 128  # Expect is exactly `100-continue`, once; on HTTP/1.0 it means nothing
     EXPECTS_OTHER = 256     # Expect is anything else; check_head refuses it on HTTP/1.1
     HAS_REQUEST_ID = 512    # a trusted peer's X-Request-ID that may stand in a log: noted by the handler, not here
+    HAS_MOUNT = 1024        # the application does not stand at `/`: noted by the handler, too
 
 cdef struct Span:
     uint32_t start

@@ -21,7 +21,7 @@ from pronghorn.engine.scoreboard import Slot
 from pronghorn.errors import StartError
 from pronghorn.observe import log
 from pronghorn.observe.access import AccessLog
-from pronghorn.options import FleetOptions, Settings
+from pronghorn.options import Settings
 from pronghorn.worker import classes, privileges, report
 from pronghorn.worker.build import build_engine
 from pronghorn.worker.exits import Exit
@@ -103,7 +103,7 @@ def _run(birth: Birth) -> int:
             reopen_logs(birth.access)
         # Not before the application is loaded: one that forks while it is imported must find one thread.
         end_with(birth.leash, ORPHAN_END)
-        _start(engine, birth.settings.fleet, born, asks=not (development and development.broken))
+        _start(engine, birth.settings, born, asks=not (development and development.broken))
         if development:
             development.watch()
     except StartError as error:
@@ -138,16 +138,18 @@ def _give_up_privileges(birth: Birth) -> None:
         privileges.check_folders(birth.settings)
 
 
-def _start(engine: Engine, fleet: FleetOptions, born: float, *, asks: bool) -> None:
+def _start(engine: Engine, settings: Settings, born: float, *, asks: bool) -> None:
     """Starts the engine, which does not accept yet, and waits with `ready_path` until the application can be used."""
     engine.start(accepting=False)
+    fleet = settings.fleet
     if fleet.ready_path is None or not asks:
         return
     # Imported by who needs it: it brings the standard library's HTTP client along.
     from pronghorn.worker.ready import wait_until_ready  # noqa: PLC0415
 
     # Before the arbiter's own patience ends: the worker can say why it is not ready.
-    wait_until_ready(engine, fleet.ready_path, born + max(fleet.boot_timeout - 1, fleet.boot_timeout / 2))
+    until = born + max(fleet.boot_timeout - 1, fleet.boot_timeout / 2)
+    wait_until_ready(engine, fleet.ready_path, until, settings.network.protocol)
 
 
 def _selector(*, greenlets: bool) -> selectors.BaseSelector:

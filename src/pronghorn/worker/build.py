@@ -1,15 +1,17 @@
 """Makes the engine of one worker from the settings of its generation."""
 
+import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from socket import socket
 from typing import Any, TextIO, cast
 
-from pronghorn.apps.wsgi import WSGI
+from pronghorn.apps.handler import Handler, make_handler
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.recorder import Recorder, Recorders
 from pronghorn.engine.scoreboard import Slot
+from pronghorn.errors import AppLoadError
 from pronghorn.observe import log, metrics
 from pronghorn.observe.access import AccessLog
 from pronghorn.observe.logger import is_plain
@@ -36,18 +38,20 @@ def build_engine(  # noqa: PLR0913 - what a worker is made of
         greenlets: run requests in greenlets instead of in threads.
     """
     options = settings.engine
-    wsgi = WSGI(
+    plain = make_handler(
         app,
-        options,
         listeners,
+        options,
+        settings.trust,
+        protocol=settings.network.protocol,
         errors=cast("TextIO", log.error_stream()),  # has all that PEP 3333 asks of wsgi.errors
         # Also with `workers = 1`: a replacement boots and serves beside the worker it replaces, and TTIN adds others.
         multiprocess=True,
         multithread=greenlets or options.threads > 1,
-        trusted=settings.trust.forwarded_allow_ips,
+        mount=mount_in(os.environ),
         id_header=settings.logs.request_id_header,
     )
-    handler = _with_hooks(wsgi, life)
+    handler = _with_hooks(plain, life)
     engine = engine_class(greenlets=greenlets)(
         handler,
         listeners,
@@ -58,18 +62,18 @@ def build_engine(  # noqa: PLR0913 - what a worker is made of
         ready_path=settings.fleet.ready_path,
         id_header=settings.logs.request_id_header if settings.logs.request_id else None,
     )
-    life.worker.count = partial(getattr, engine if handler is wsgi else handler, "requests_answered")
+    life.worker.count = partial(getattr, engine if handler is plain else handler, "requests_answered")
     return engine
 
 
-def _with_hooks(wsgi: WSGI, life: Life) -> Any:
+def _with_hooks(handler: Handler, life: Life) -> Any:
     """The handler with `pre_request` and `post_request` around it, if there is one of them."""
     before, after = life.hooks.function("pre_request"), life.hooks.function("post_request")
     if before is None and after is None:
-        return wsgi
+        return handler
     from pronghorn.apps.hooked import Hooked  # noqa: PLC0415 - only where it is asked for
 
-    return Hooked(wsgi, life.worker, before, after)
+    return Hooked(handler, life.worker, before, after)
 
 
 def _access_of(logger: Any, access: AccessLog | None) -> Recorder | None:
@@ -94,6 +98,18 @@ def engine_class(*, greenlets: bool) -> type[Engine]:
     from pronghorn.engine.greenlets import GreenletEngine  # noqa: PLC0415 - gevent is not always installed
 
     return GreenletEngine
+
+
+def mount_in(environ: Mapping[str, str]) -> str:
+    """Where the application stands by the variable SCRIPT_NAME, as with Gunicorn; without a `/` behind it.
+
+    Raises:
+        StartError: it is no path.
+    """
+    mount = environ.get("SCRIPT_NAME", "").rstrip("/")
+    if mount and not mount.startswith("/"):
+        raise AppLoadError(f"environment SCRIPT_NAME: {mount!r} is not a path; write /{mount}")
+    return mount
 
 
 def recycle_after(options: EngineOptions) -> int:

@@ -53,7 +53,8 @@ class Said(Struct, frozen=True):
 def _flags() -> Iterator[tuple[str, tuple[str, Takes]]]:
     for name, entry in TABLE.items():
         for flag in entry.flags:
-            yield flag, (name, Takes.NOTHING if entry.kind is ValueKind.BOOLEAN else Takes.VALUE)
+            perhaps = Takes.PERHAPS if entry.option.bare else Takes.VALUE
+            yield flag, (name, Takes.NOTHING if entry.kind is ValueKind.BOOLEAN else perhaps)
     for name, absent in ABSENT.items():
         for flag in absent.flags:
             yield flag, (name, absent.takes)
@@ -145,7 +146,7 @@ def read_arguments(words: Sequence[str], place: int) -> Iterator[Said]:
                 given = behind[0] if behind else None
                 end += len(behind)
             else:
-                given = ABSENT[name].stands_for
+                given = TABLE[name].option.bare
         yield Said(name, flag, given, range(place, end))
         place = end
 
