@@ -295,6 +295,7 @@ cdef class Engine(Intake):
         expect(load_int(&self.baton.leader) == thread.seat and not thread.lost)
         self.batch_at = self.batch_size = 0
         count = self._gather(likely)
+        expect(load_int(&self.baton.leader) == thread.seat)
         if count < 0 and count != -EINTR:
             # Only an application that closes descriptors that are not its own gets here. The next call would fail too.
             self.log.critical("The descriptor of the event loop is gone: %s. This worker ends", os.strerror(-count))
@@ -321,7 +322,6 @@ cdef class Engine(Intake):
                 count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
                 hand_over_point()
             error = errno
-            expect(load_int(&self.baton.leader) == thread.seat)
             self.waiting = False
             self._clock()
         return count if count >= 0 else -error

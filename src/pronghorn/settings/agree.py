@@ -69,11 +69,21 @@ def reachable(bind: Iterable[str]) -> Iterator[str]:
                 yield text
 
 
+def _missing_packages(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
+    """One line for each setting whose package is not installed."""
+    if values["worker_class"] == GEVENT and importlib.util.find_spec("gevent") is None:
+        yield f"{origins['worker_class']}: worker_class gevent needs gevent: pip install 'pronghorn[gevent]'"
+    if values["reload_engine"] == "inotify" and values["reload"] and importlib.util.find_spec("watchfiles") is None:
+        yield (
+            f"{origins['reload_engine']}: reload_engine: inotify needs the package watchfiles; "
+            "pip install pronghorn[reload], or use poll"
+        )
+
+
 def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -> Iterator[str]:
     """One line for each setting that another one, or a missing directory, leaves without its effect."""
     head = values["limit_request_head"]
-    if values["worker_class"] == GEVENT and importlib.util.find_spec("gevent") is None:
-        yield f"{origins['worker_class']}: worker_class gevent needs gevent: pip install 'pronghorn[gevent]'"
+    yield from _missing_packages(values, origins)
     for name in ("limit_request_line", "limit_request_field_size"):
         if values[name] > head:
             yield (
@@ -97,11 +107,6 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
                 f"{origins['bind']}: bind: debug does not listen on {address}, which other machines may reach; "
                 "use --bind 127.0.0.1:8000, or --unsafe if you know who can connect"
             )
-    if values["reload_engine"] == "inotify" and values["reload"] and importlib.util.find_spec("watchfiles") is None:
-        yield (
-            f"{origins['reload_engine']}: reload_engine: inotify needs the package watchfiles; "
-            "pip install pronghorn[reload], or use poll"
-        )
     if values["protocol"] == "uwsgi":
         yield from _against_uwsgi(values, origins)
     base = cwd / (values["chdir"] or "")
