@@ -200,7 +200,7 @@ cores = multiprocessing.cpu_count()
 workers = cores * 2 + 1
 worker_class = "sync"
 worker_tmp_dir = "/dev/shm"
-spew = False
+daemon = False
 http_protocols = (
     "h2"
 )

@@ -159,8 +159,8 @@ cdef class WSGI(Handler):
     `app` is the callable; `options` an EngineOptions (its limits); `listeners` the sockets it will be served on, for
     SERVER_NAME and SERVER_PORT; `trust` a TrustOptions, which says whose forwarding headers count; `errors` becomes
     `wsgi.errors`; `multithread` says whether calls may overlap in this process; `mount` is where the application stands
-    unless a proxy says so (SCRIPT_NAME), without a `/` behind; `id_header` names the header in which a trusted peer tells
-    a request's id.
+    unless a proxy says so (SCRIPT_NAME), without a `/` behind; `id_header` names the header in which a trusted peer
+    tells a request's id.
     """
 
     cdef object app
