@@ -34,6 +34,8 @@ class Faults:
         self.version = 1
         self.excuses: list[tuple[float, float, int]] = []
         """From when to when so many requests may fail."""
+        self.diary: list[tuple[float, str]] = []
+        """When each fault began."""
 
     def excuse(self, seconds: float, requests: int) -> None:
         """For what a fault takes."""
@@ -109,8 +111,12 @@ class Faults:
                     excuse[2] -= 1
                     break
             else:
-                left.append(line)
+                left.append(line | {"soon after": self.soon_before(float(str(line["at"])))})
         return left
+
+    def soon_before(self, at: float) -> str:
+        """The faults of the fifteen seconds before a moment."""
+        return ", ".join(f"{name} {at - began:.1f} s" for began, name in self.diary if 0 <= at - began <= 15)  # noqa: PLR2004
 
 
 def soak(scene: Scene) -> None:
@@ -131,7 +137,7 @@ def soak(scene: Scene) -> None:
         faults.upgrade()
         scene.eventually("all workers are there at the start", lambda: len(server.crew()) == WORKERS, 60)
         held = descriptors(server.arbiter)
-        samples = _play(scene, server, every)
+        samples = _play(scene, server, faults, every)
         faults.reload()
         scene.eventually("all workers are there at the end", lambda: len(server.crew()) == WORKERS, 60)
         scene.eventually("the arbiter holds no more descriptors", lambda: descriptors(server.arbiter) <= held)
@@ -142,12 +148,16 @@ def soak(scene: Scene) -> None:
         _claim_flat(scene, samples)
 
 
-def _play(scene: Scene, server: Loaded, every: list[Callable[[], None]]) -> list[tuple[float, int, int]]:
+def _play(
+    scene: Scene, server: Loaded, faults: Faults, every: list[Callable[[], None]]
+) -> list[tuple[float, int, int]]:
     """Faults in the order of the seed; samples of (second, the arbiter's memory, the largest young worker's memory)."""
     began = time.monotonic()
     samples = []
     while (now := time.monotonic() - began) < scene.rounds:
-        scene.dice.choice(every)()
+        fault = scene.dice.choice(every)
+        faults.diary.append((time.monotonic(), fault.__name__))
+        fault()
         largest = max((memory(pid) for pid in server.crew()), default=0)
         samples.append((now, memory(server.arbiter), largest))
         time.sleep(EVERY)
