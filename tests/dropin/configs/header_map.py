@@ -1,0 +1,2 @@
+"""Names with an underscore are refused."""
+header_map = "refuse"
