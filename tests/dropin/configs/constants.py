@@ -1,4 +1,5 @@
 """Constants, functions and classes beside the settings."""
+
 from dataclasses import dataclass
 
 WORKERS = 2

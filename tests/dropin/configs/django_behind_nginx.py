@@ -1,4 +1,5 @@
 """Django on a unix socket, nginx in front of it."""
+
 import multiprocessing
 
 wsgi_app = "mysite:application"

@@ -1,4 +1,5 @@
 """An image that is configured by the environment."""
+
 import json
 import os
 

@@ -1,4 +1,5 @@
 """Flask, made by a function."""
+
 wsgi_app = "flaskshop:create_app('made')"
 workers = 1
 threads = 4

@@ -1,4 +1,5 @@
 """Settings by variables of a prefix of the user's own."""
+
 import os
 
 for name, value in list(os.environ.items()):

@@ -1,4 +1,5 @@
 """Greenlets, and a driver that has to be made to yield."""
+
 worker_class = "gevent"
 worker_connections = 1000
 workers = 1

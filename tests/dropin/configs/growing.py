@@ -1,4 +1,5 @@
 """Workers are added and taken away by signals."""
+
 workers = 2
 
 

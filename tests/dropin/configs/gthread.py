@@ -1,4 +1,5 @@
 """A process with threads, sized for a small machine."""
+
 worker_class = "gthread"
 workers = 1
 threads = 4

@@ -1,4 +1,5 @@
 """Behind a router that is trusted for what it forwards."""
+
 import os
 
 bind = "127.0.0.1:" + os.environ.get("SHOP_PORT", "8000")

@@ -1,4 +1,5 @@
 """A hook at each moment."""
+
 workers = 1
 
 

@@ -1,4 +1,5 @@
 """All logs as JSON, by the standard library's means."""
+
 import json
 import logging
 

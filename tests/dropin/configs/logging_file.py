@@ -1,4 +1,5 @@
 """Logs as an INI file describes them."""
+
 import pathlib
 
 pathlib.Path("logging.ini").write_text("""\

@@ -1,4 +1,5 @@
 """Says that it is ready by a file, as proxies in the same container wait for."""
+
 import pathlib
 
 READY = pathlib.Path("app-initialized")

@@ -1,4 +1,5 @@
 """The application before the fork; connections of the database after it."""
+
 import os
 
 preload_app = True

@@ -1,4 +1,5 @@
 """Workers that end are taken out of the metrics."""
+
 max_requests = 10
 max_requests_jitter = 5
 workers = 1

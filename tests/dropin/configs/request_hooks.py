@@ -1,4 +1,5 @@
 """Times each request, in the shape that takes fewer arguments."""
+
 import time
 
 started = {}

@@ -1,4 +1,5 @@
 """Says what every thread did when a worker is told to leave at once."""
+
 import sys
 import traceback
 
