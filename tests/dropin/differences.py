@@ -27,13 +27,6 @@ REFUSALS = (
         pronghorn="505 *",
     ),
     Meant("RFC 9112 section 3.2: a request of HTTP/1.1 without Host is answered 400", "asked/no host/*"),
-    Meant(
-        "RFC 6585 section 5, RFC 9110 section 15.5.15: too long a line is 414, too large a head 431",
-        "asked/*/status",
-        case="limits",
-        gunicorn="4* *",
-        pronghorn="4[13]* *",
-    ),
 )
 
 CONNECTIONS = (
@@ -88,13 +81,13 @@ APPLICATION = (
         pronghorn="True",
     ),
     Meant(
-        "a unix socket has no name of its own; RFC 3875 section 4.1.14 does not want the client's word for it",
+        "a unix socket has no host name; what the client calls it is in HTTP_HOST, which PEP 3333 prefers",
         "asked/*/body/SERVER_NAME",
         gunicorn="shop.test",
         pronghorn="localhost",
     ),
     Meant(
-        "what proxies say is dropped when it is not said by a trusted one, not handed on for the application to believe",
+        "what is said in a proxy's name counts when a trusted proxy says it; otherwise it is dropped, not handed on",
         "asked/*/body/HTTP_X_FORWARDED_*",
         case="untrusted_proxy",
         pronghorn="",
@@ -108,8 +101,35 @@ APPLICATION = (
 )
 
 LOGS = (
-    Meant("what was sent of the answer to a failed request", "*: * 500 0 *", gunicorn="1 times", pronghorn=""),
-    Meant(SAME, "*: * 500 22 *", gunicorn="", pronghorn="1 times"),
+    Meant(
+        "the line of a failed request has its path and what was sent", "*: *500 0 *", gunicorn="1 times", pronghorn=""
+    ),
+    Meant(SAME, "*: *500 22 *", gunicorn="", pronghorn="1 times"),
+    Meant(SAME, "*: *GET None 500*", gunicorn="1 times", pronghorn=""),
+    Meant(SAME, "*: *GET /error 500*", gunicorn="", pronghorn="1 times"),
+    Meant(SAME, "*: * U=None * s=500 B=0 *", gunicorn="1 times", pronghorn=""),
+    Meant(SAME, "*: * U=/error * s=500 B=22 *", gunicorn="", pronghorn="1 times"),
+    Meant(
+        "a refused request has a line, which repeats nothing of it: what it would have been is not known",
+        '*: * "-" [45]?? *',
+        gunicorn="",
+    ),
+    Meant(SAME, '*: * "* HTTP/1.1" 400 0 *', pronghorn=""),
+    Meant("what one of the two refuses, see above", '*: * "[Gg][Ee][Tt] / HTTP/1.1" 200 6 *', case="gthread"),
+    Meant("who has no address is a dash", "access.log:  - *", case="django_behind_nginx", pronghorn=""),
+    Meant(SAME, "access.log: - - *", case="django_behind_nginx", gunicorn=""),
+    Meant("RFC 5426 section 3.1: a datagram ends where it ends, and needs no NUL", "syslog: *\0", pronghorn=""),
+    Meant(SAME, "syslog: *", gunicorn=""),
+)
+
+HOOKS = (
+    Meant(
+        "a reload that leaves the number of workers as it is changes no number",
+        "hooks: hook nworkers_changed: from 1 to 1",
+        case="hooks",
+        gunicorn="1 times",
+        pronghorn="",
+    ),
 )
 
 PROCESSES = (Meant("by default a worker for each CPU", "workers", gunicorn="1"), Meant(SAME, "signals/*/workers"))
@@ -119,6 +139,7 @@ GROUPS = {
     "Connections": CONNECTIONS,
     "What the application sees": APPLICATION,
     "Logs": LOGS,
+    "Hooks": HOOKS,
     "Processes": PROCESSES,
     "Names": (Meant("its own", "asked/*/headers/server", gunicorn="gunicorn", pronghorn="pronghorn"),),
 }

@@ -28,7 +28,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """What systemd does for a socket unit."""
 
 SAID = re.compile(
-    r"(hook .*|.*\b(?:GET|HEAD|POST|PUT|get) /?.*|.*\" \d{3} .*|.*(?:the shop|\"workers\"|quiet logger).*)"
+    r"(hook .*|.*\b(?:(?:GET|HEAD|POST|PUT) |get /).*|.*\" \d{3} .*|.*(?:the shop|\"workers\"|quiet logger).*)"
 )
 """What is compared of an output: what the configuration or the application has it say, not the server's own words."""
 
