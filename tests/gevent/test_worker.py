@@ -183,6 +183,23 @@ def test_a_settings_file_that_patches(folder):
         assert server.stop() == 0
 
 
+@pytest.mark.parametrize("hook", ["on_starting(server)", "when_ready(server)", "pre_fork(server, worker)"])
+def test_a_hook_of_the_arbiter_that_patches(folder, hook):
+    """It does so for the workers: the arbiter goes on to fork, wait and reap as it always does."""
+    patches = PATCHES.replace("\n", "; ")
+    settings = f'worker_class = "gevent"\nworkers = 1\ndef {hook}:\n    {patches}\n'
+    (folder / "gunicorn.conf.py").write_text(settings)
+    with Server(folder, "app:app").ready(1) as server:
+        os.kill(int(server.get("/pid")[1]), signal.SIGKILL)
+        server.said("was killed by SIGKILL")
+        server.ready(2)
+        server.signal(signal.SIGHUP)
+        server.ready(3)
+        assert server.get("/itself") == (200, "hello")
+        assert "Warning" not in server.text
+        assert server.stop() == 0
+
+
 def test_a_reload_to_threads_is_refused_where_the_arbiter_has_patched(folder):
     """What preloading for gevent has patched stays so until the server is started anew."""
     settings = folder / "gunicorn.conf.py"
@@ -263,6 +280,7 @@ def test_hooks_around_greenlets(folder, patched_by):
         assert server.get("/other") == (200, "/other")
         assert client.read_response().body == b"/query"
         server.said("after /query")
+        server.said("after /other")
         told = [line.partition("INFO] ")[2] for line in server.lines if re.search("before|after /", line)]
         assert told[:2] == ["before /query", "before /other"]
         assert sorted(told[2:]) == ["after /other 200 OK", "after /query 200 OK"]

@@ -11,9 +11,11 @@ from typing import Any
 
 from pronghorn.arbiter.generation import Generation
 from pronghorn.arbiter.listeners import Listener
+from pronghorn.errors import HookError
 from pronghorn.options import Settings
+from pronghorn.worker import native
 from pronghorn.worker.handed import Application, Configuration, Log, Worker
-from pronghorn.worker.hooks import Hooks, Life
+from pronghorn.worker.hooks import Hooks, Life, tell
 
 
 class Sock:
@@ -91,7 +93,7 @@ class ArbiterHooks:
 
     def call(self, name: str, *arguments: object) -> None:
         """Calls a hook of the serving generation. HookError if it raises."""
-        self._hooks.call(name, self.server, *arguments)
+        _call(self._hooks, name, self.server, *arguments)
 
     def before_exec(self) -> None:
         """This process becomes the next arbiter. HookError if `pre_exec` raises."""
@@ -104,7 +106,7 @@ class ArbiterHooks:
     def resize(self, old: int, new: int) -> None:
         """Another number of workers is wanted."""
         self.server.num_workers = new
-        self._hooks.try_call("nworkers_changed", self.server, new, old)
+        self._try_call("nworkers_changed", new, old)
 
     def bear(self, generation: Generation) -> Life:
         """A worker of a generation is about to be forked. HookError if `pre_fork` raises."""
@@ -123,16 +125,31 @@ class ArbiterHooks:
         """It is gone."""
         worker = self.server.WORKERS.pop(pid, None)
         if worker is not None:
-            self._hooks.try_call("child_exit", self.server, worker)
+            self._try_call("child_exit", worker)
 
     def end(self) -> None:
         """All is over."""
-        self._hooks.try_call("on_exit", self.server)
+        self._try_call("on_exit")
+
+    def _try_call(self, name: str, *arguments: object) -> None:
+        """Calls a hook of the serving generation; if it raises, the log says so."""
+        try:
+            self.call(name, *arguments)
+        except HookError as error:
+            tell(error)
 
     def _call_for(self, generation: Generation, name: str, *arguments: object) -> None:
         """Calls a hook of a generation that may not serve yet."""
         self.server.show(generation.settings)
         try:
-            generation.hooks.call(name, self.server, *arguments)
+            _call(generation.hooks, name, self.server, *arguments)
         finally:
             self.server.show(self._settings)
+
+
+def _call(hooks: Hooks, name: str, *arguments: object) -> None:
+    try:
+        hooks.call(name, *arguments)
+    finally:
+        # One that has gevent patch the standard library does so for the workers.
+        native.unpatch()
