@@ -80,6 +80,7 @@ build/fuzz/%/.built: $(VENV)/.built $(FUZZ_NATIVE)
 	touch $@
 
 SECONDS ?= 60
+JOBS ?= 1
 FUZZ := $(BIN)/python -m fuzz
 
 ifdef TARGET
@@ -91,8 +92,8 @@ fuzz: build
 endif
 fuzz:  ## look for inputs that break a parser: TARGET=head SECONDS=600, or nothing for the list of targets
 
-fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target for SECONDS, and the table of fuzz/RESULTS.md
-	$(FUZZ) results --seconds $(SECONDS)
+fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target for SECONDS, JOBS at a time; fuzz/RESULTS.md
+	$(FUZZ) results --seconds $(SECONDS) --jobs $(JOBS)
 
 fuzz-replay: build/fuzz/libfuzzer/.built  ## run one finding again: FILE=build/fuzz/findings/head/crash-...
 	$(FUZZ) replay $(FILE)

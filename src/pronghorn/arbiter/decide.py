@@ -250,7 +250,8 @@ def _on_changed(fleet: Fleet, event: FilesChanged, now: float) -> Decision:
     if fleet.phase is not Phase.SERVING or fleet.drain_at is not None or fleet.paused:
         return fleet, []
     files = ", ".join(event.files)
-    fleet, actions = _on_hangup(fleet, Hangup(), now)
+    # What a HUP has begun and this begins anew is still the HUP's.
+    fleet, actions = _reload(fleet, now, asked=fleet.loading is not None and fleet.loading.asked)
     return fleet, [Say(Level.INFO, f"changed: {files}"), *actions]
 
 
@@ -386,13 +387,17 @@ def _on_hangup(fleet: Fleet, event: Hangup, now: float) -> Decision:
         return fleet, [Say(Level.INFO, "HUP is ignored: the server is stopping")]
     if fleet.paused:
         return upgrade.resume(fleet)
+    return _reload(fleet, now, asked=True)
+
+
+def _reload(fleet: Fleet, now: float, *, asked: bool) -> Decision:
     number = fleet.newest + 1
-    fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout), failure="")
+    fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout, asked), failure="")
     text = f"reloading as generation {number}"
     if fleet.preloaded:
         way = "only a restart" if fleet.irreplaceable else "USR2"
         text += f"; the application's code stays as imported at the start (preload_app): {way} takes new code"
-    return fleet, [Say(Level.INFO, text), LoadSettings(number)]
+    return fleet, [Say(Level.INFO, text), LoadSettings(number, asked)]
 
 
 def _on_settings_loaded(fleet: Fleet, event: SettingsLoaded, now: float) -> Decision:

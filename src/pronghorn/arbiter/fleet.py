@@ -113,6 +113,8 @@ class Loading:
 
     generation: int
     kill_at: float
+    asked: bool = True
+    """Somebody sent HUP; otherwise files have changed."""
     overdue: bool = False
     """It was told to give up, and the log says so."""
 

@@ -16,6 +16,7 @@ from pronghorn.arbiter.generation import Generation
 from pronghorn.arbiter.listeners import Listener
 from pronghorn.errors import HookError
 from pronghorn.options import Settings
+from pronghorn.worker import native
 from pronghorn.worker.handed import Application, Configuration, Log, Worker
 from pronghorn.worker.hooks import Hooks, Life, tell
 
@@ -95,7 +96,7 @@ class ArbiterHooks:
 
     def call(self, name: str, *arguments: object) -> None:
         """Calls a hook of the serving generation that may take as long as it likes. HookError if it raises."""
-        self._hooks.call(name, self.server, *arguments)
+        _call(self._hooks, name, self.server, *arguments)
 
     def before_exec(self) -> None:
         """This process becomes the next arbiter. HookError if `pre_exec` raises."""
@@ -155,10 +156,18 @@ class ArbiterHooks:
         late = f"it takes longer than {limit:g} s (boot_timeout)"
         try:
             with at_most(limit, late):
-                hooks.call(name, self.server, *arguments)
+                _call(hooks, name, self.server, *arguments)
         except TimeoutError as error:
             # In the moment after its last line.
             raise HookError(f"{name}: {error}", "") from error
+
+
+def _call(hooks: Hooks, name: str, *arguments: object) -> None:
+    try:
+        hooks.call(name, *arguments)
+    finally:
+        # One that has gevent patch the standard library does so for the workers.
+        native.unpatch()
 
 
 @contextlib.contextmanager

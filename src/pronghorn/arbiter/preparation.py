@@ -104,11 +104,12 @@ class Task:
 
 
 class Preparation:
-    """The arbiter's end of one child that prepares generation `number`."""
+    """The arbiter's end of one child that prepares generation `number`; `asked`: a HUP asked for it."""
 
-    def __init__(self, number: int, task: Task) -> None:
+    def __init__(self, number: int, task: Task, *, asked: bool = True) -> None:
         """Forks the child. OSError if the kernel refuses."""
         self.number = number
+        self.asked = asked
         self.answered = False
         self._held = task.held
         self._task = task
