@@ -23,11 +23,11 @@ SOURCES = [
     *sorted((ROOT / "fuzz" / "targets").glob("*.pyx")),
 ]
 CLANG = os.environ.get("FUZZ_CC", "clang-14")
-GCC = os.environ.get("CC", "gcc")
+GCC = shlex.split(os.environ.get("CC", "gcc"))
 COMPILERS = {
-    REPLAY: [GCC, "-O1"],
+    REPLAY: [*GCC, "-O1"],
     # -O0: with it every line that runs is one that was written.
-    COVERAGE: [GCC, "-O0"],
+    COVERAGE: [*GCC, "-O0"],
     # Everything UBSan calls undefined is an end, not a message.
     LIBFUZZER: [
         CLANG, "-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
