@@ -99,6 +99,17 @@ def test_a_drain_that_takes_too_long_cuts_the_greenlets_off(folder):
         assert re.search(r"no more time to drain and cuts off 1: GET /late \d", server.text)
 
 
+def test_a_delayed_drain(folder):
+    with Server(folder, "-k", "gevent", "-w", "2", "--drain-delay", "0.5s", "app:app").ready(2) as server:
+        server.signal(signal.SIGTERM)
+        server.said(r"stopping in 0.5 s \(drain_delay\)")
+        assert server.get() == (200, "hello")
+        with Client(server.url) as client:
+            client.request("/sleep")
+            assert client.read_response().body == b"hello"
+        assert server.wait() == 0
+
+
 def test_an_upgrade(folder):
     with Server(folder, "-k", "gevent", "-w", "1", "app:app").ready(1) as server:
         before = server.get("/pid")[1]
@@ -132,6 +143,14 @@ def test_a_dead_worker_is_replaced_and_workers_are_recycled(folder):
         pids = {server.get("/pid")[1] for _ in range(5)}
         server.ready(3)
         wait_for(lambda: server.get("/pid")[1] not in pids, "the fresh worker to answer")
+
+
+def test_workers_that_are_old_are_replaced_one_by_one(folder):
+    with Server(folder, "-k", "gevent", "-w", "2", "--max-lifetime", "1s", "app:app").ready(2) as server:
+        before = server.workers()
+        server.said("asks to be replaced: it has served for", 2)
+        wait_for(lambda: not server.workers() & before, "the old workers to leave")
+        assert server.get() == (200, "hello")
 
 
 def test_a_late_request(folder):

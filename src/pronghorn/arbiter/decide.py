@@ -316,7 +316,8 @@ def _on_stillbirth(fleet: Fleet, worker: Worker, event: Exited, now: float) -> D
 
 def _reject(fleet: Fleet, candidate: Candidate, why: str) -> Decision:
     """Gives up the candidate; whatever served goes on."""
-    return replace(fleet, candidate=None), [Discard(candidate.generation), reload_failed(fleet, why)]
+    fleet, actions = reload_failed(replace(fleet, candidate=None), why)
+    return fleet, [Discard(candidate.generation), *actions]
 
 
 def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: str = "") -> Decision:
@@ -391,7 +392,7 @@ def _on_hangup(fleet: Fleet, event: Hangup, now: float) -> Decision:
 
 def _reload(fleet: Fleet, now: float, *, asked: bool) -> Decision:
     number = fleet.newest + 1
-    fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout, asked))
+    fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout, asked), failure="")
     text = f"reloading as generation {number}"
     if fleet.preloaded:
         way = "only a restart" if fleet.irreplaceable else "USR2"
@@ -415,8 +416,9 @@ def _on_settings_rejected(fleet: Fleet, event: SettingsRejected, now: float) -> 
     loading = fleet.loading
     if loading is None or loading.generation != event.generation:
         return fleet, []
+    fleet = replace(fleet, loading=None)
     # That it took too long has been said.
-    return replace(fleet, loading=None), [] if loading.overdue else [reload_failed(fleet, event.why)]
+    return (fleet, []) if loading.overdue else reload_failed(fleet, event.why)
 
 
 def _on_grow(fleet: Fleet, event: Grow, now: float) -> Decision:

@@ -136,6 +136,7 @@ class Fleet:
         proven: whether any worker has ever been ready; until then a failing application ends the command.
         changes: what the files were like that the last reload for a change was begun for.
         explained: the generation whose application could not be imported, once the log says why.
+        failure: why the last reload or upgrade has changed nothing; empty as soon as another begins.
     """
 
     policy: Policy
@@ -159,6 +160,7 @@ class Fleet:
     proven: bool = False
     changes: str = ""
     explained: int = 0
+    failure: str = ""
     workers: tuple[Worker, ...] = ()
     streak: Streak = Streak()
     ticked: float | None = None

@@ -209,6 +209,11 @@ class Performer:
     def close(self) -> None:
         """Gives back what the arbiter holds outside its process."""
         self._stop_loading(Order.KILL)
+        for pid in self._abandoned:
+            # The program that called `pronghorn.run` goes on, and would keep them as zombies.
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
         self._keep(set())
         for pid in list(self._children):
             self._forget(pid)
