@@ -9,7 +9,8 @@ STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -n
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test asan test-asan test-tsan stress test-proxies model fuzz fuzz-all fuzz-replay fuzz-corpus \
-	fuzz-coverage lint types docs build bench faults soak reliability slow compare-security clean
+	fuzz-coverage lint types docs build bench faults soak reliability slow compare-security dropin \
+	clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -90,6 +91,7 @@ build/fuzz/%/.built: $(VENV)/.built $(FUZZ_NATIVE)
 	touch $@
 
 SECONDS ?= 60
+JOBS ?= 1
 FUZZ := $(BIN)/python -m fuzz
 
 ifdef TARGET
@@ -101,8 +103,8 @@ fuzz: build
 endif
 fuzz:  ## look for inputs that break a parser: TARGET=head SECONDS=600, or nothing for the list of targets
 
-fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target for SECONDS, and the table of fuzz/RESULTS.md
-	$(FUZZ) results --seconds $(SECONDS)
+fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target for SECONDS, JOBS at a time; fuzz/RESULTS.md
+	$(FUZZ) results --seconds $(SECONDS) --jobs $(JOBS)
 
 fuzz-replay: build/fuzz/libfuzzer/.built  ## run one finding again: FILE=build/fuzz/findings/head/crash-...
 	$(FUZZ) replay $(FILE)
@@ -144,7 +146,7 @@ bench: build bench/.venv/.installed bench/build/floor  ## compare with other ser
 
 build/gunicorn/.installed:
 	$(PYTHON) -m venv build/gunicorn
-	build/gunicorn/bin/python -m pip install --quiet --disable-pip-version-check 'gunicorn==27.0.1' 'flask>=3'
+	build/gunicorn/bin/python -m pip install --quiet --disable-pip-version-check 'gunicorn[gevent]==27.0.1' 'flask>=3' 'django>=5'
 	touch $@
 
 faults: build $(if $(GUNICORN),build/gunicorn/.installed)  ## break the server under load; FAULTS='reloads --write', GUNICORN=1 beside it
@@ -164,6 +166,9 @@ soak: build $(if $(GUNICORN),build/gunicorn/.installed)  ## all faults at random
 # Debian's slowhttptest is one of the attackers; where it is missing it is left out.
 slow: build bench/.venv/.installed  ## slow clients by the thousand, on this server and others; SLOW='--attacks heads --write'
 	$(BIN)/python -m tests.slow $(SLOW)
+
+dropin: build build/gunicorn/.installed  ## configuration files on Gunicorn and here; docs/differences.md. DROPIN=minimal for one
+	$(BIN)/python -m tests.dropin $(or $(DROPIN),--write)
 
 reliability: build  ## write docs/reliability.md anew from the kept results
 	$(BIN)/python -m tests.faults --render

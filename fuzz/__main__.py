@@ -92,7 +92,9 @@ def main() -> int:
         commands.add_parser(command).add_argument("target", choices=TARGETS)
     commands.choices["run"].add_argument("--seconds", type=int, default=60)
     commands.add_parser("replay").add_argument("file", type=Path)
-    commands.add_parser("results").add_argument("--seconds", type=int, required=True)
+    results = commands.add_parser("results")
+    results.add_argument("--seconds", type=int, required=True)
+    results.add_argument("--jobs", type=int, default=1, help="targets at a time")
     given = parser.parse_args()
     if given.command == "run":
         return fuzz(given.target, given.seconds)[1]
@@ -101,7 +103,7 @@ def main() -> int:
     if given.command == "minimise":
         return minimise(given.target)
     if given.command == "results":
-        return measure(fuzz, [(name, FOUND / name, CORPUS / name) for name in TARGETS], given.seconds)
+        return measure(fuzz, [(name, FOUND / name, CORPUS / name) for name in TARGETS], given.seconds, given.jobs)
     list_targets()
     return 0
 

@@ -1,4 +1,4 @@
-"""Runs all targets one after another and writes the table of RESULTS.md."""
+"""Runs all targets, some at a time, and writes the table of RESULTS.md."""
 
 import os
 import platform
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,33 +57,38 @@ def lines_run(target: str, *folders: Path) -> str:
     return said.stdout.splitlines()[-1].removesuffix(" lines")
 
 
-def measure(fuzz: Callable[[str, int], tuple[str, int]], targets: list[tuple[str, Path, Path]], seconds: int) -> int:
-    """Fuzz each target for `seconds`, and write what came of it; 1 if there was a finding."""
-    rows = []
-    for name, found, corpus in targets:
-        began = time.monotonic()
-        said, status = fuzz(name, seconds)
-        rows.append(
-            Row(
-                name,
-                time.monotonic() - began,
-                last_number(r"number_of_executed_units: (\d+)", said),
-                last_number(r" cov: (\d+)", said),
-                # An input that fails is no part of a corpus; what was kept is.
-                lines_run(name, found, corpus),
-                len(list(found.iterdir())),
-                "a finding" if status else "the clock",
-            )
-        )
-    write(rows, seconds)
+Fuzz = Callable[[str, int], tuple[str, int]]
+
+
+def measure(fuzz: Fuzz, targets: list[tuple[str, Path, Path]], seconds: int, jobs: int) -> int:
+    """Fuzz each target for `seconds`, `jobs` at a time, and write what came of it; 1 if there was a finding."""
+    with ThreadPoolExecutor(jobs) as pool:
+        rows = list(pool.map(lambda target: measure_one(fuzz, *target, seconds), targets))
+    write(rows, seconds, jobs)
     return int(any(row.ended != "the clock" for row in rows))
 
 
-def write(rows: list[Row], seconds: int) -> None:
+def measure_one(fuzz: Fuzz, name: str, found: Path, corpus: Path, seconds: int) -> Row:
+    """One target."""
+    began = time.monotonic()
+    said, status = fuzz(name, seconds)
+    return Row(
+        name,
+        time.monotonic() - began,
+        last_number(r"number_of_executed_units: (\d+)", said),
+        last_number(r" cov: (\d+)", said),
+        # An input that fails is no part of a corpus; what was kept is.
+        lines_run(name, found, corpus),
+        len(list(found.iterdir())),
+        "a finding" if status else "the clock",
+    )
+
+
+def write(rows: list[Row], seconds: int, jobs: int) -> None:
     """Put the table into RESULTS.md."""
     version = subprocess.run([CLANG, "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
     about = (
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}, `make fuzz-all SECONDS={seconds}`. {version}, "
+        f"{time.strftime('%Y-%m-%d', time.gmtime())}, `make fuzz-all SECONDS={seconds} JOBS={jobs}`. {version}, "
         f"CPython {platform.python_version()}, Cython {Cython.__version__}, Linux {platform.release().split('-')[0]}; "
         f"{os.cpu_count()} cores, load average {os.getloadavg()[2]:.1f}."
         f"{' These are short runs.' if seconds < SHORT else ''}\n\n"

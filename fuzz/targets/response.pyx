@@ -57,7 +57,7 @@ def model(status, headers):
         if kind in LEFT_OUT:
             continue
         if kind == "connection":
-            said |= {"close"} & {option.strip(" ").lower() for option in value.split(",")}
+            said |= {"close"} & {option.strip(" \t").lower() for option in value.split(",")}
             continue
         if kind == "content-length":
             if not LENGTH.fullmatch(value) or length not in {None, int(value)}:

@@ -57,7 +57,7 @@ class World:
         self.now = 1000.0
         self.next_pid = 100
         self.alive = {}
-        self.sent, self.said, self.spawns, self.done = [], [], [], []
+        self.sent, self.said, self.spawns, self.done, self.asked = [], [], [], [], []
         self.left = None
         self.fork_fails = False
         self.next_settings = policy
@@ -84,7 +84,8 @@ class World:
                 return [Spawned(slot, self.next_pid)]
             case Send(pid, order):
                 self.sent.append((pid, order))
-            case LoadSettings(generation):
+            case LoadSettings(generation, asked):
+                self.asked.append(asked)
                 if self.loads_at_once:
                     return [self.loaded(generation)]
             case Say(level, text):

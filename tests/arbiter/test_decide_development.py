@@ -7,6 +7,7 @@ from tests.arbiter.test_decide import POLICY, started
 from pronghorn.arbiter.actions import Order
 from pronghorn.arbiter.events import (
     FilesChanged,
+    Hangup,
     Pause,
     SettingsLoaded,
     Terminate,
@@ -35,6 +36,15 @@ def test_each_worker_sees_a_change_and_one_reload_comes_of_it():
     world.ready_all().feed(changed(101)).obey()
     assert loads(world) == 1
     assert world.serving() == [2, 2, 2]
+
+
+def test_only_a_hup_was_asked_for():
+    """Hooks are told of a reload that somebody asked for, also if a change begins it anew."""
+    world = started(POLICY).feed(changed(101))
+    assert world.asked == [False]
+    world.loads_at_once = False
+    world.feed(Hangup()).feed(changed(101, "b")).feed(SettingsLoaded(4, POLICY)).feed(changed(101, "c"))
+    assert world.asked == [False, True, True, False]
 
 
 def test_a_newer_change_begins_the_reload_anew():

@@ -27,6 +27,7 @@ from pronghorn.arbiter.deaths import LONGEST_DELAY
 from pronghorn.arbiter.decide import TICK, decide, next_wakeup
 from pronghorn.arbiter.events import (
     Exited,
+    FilesChanged,
     Grow,
     Hangup,
     Interrupt,
@@ -45,6 +46,7 @@ from pronghorn.arbiter.events import (
     Terminate,
     Tick,
     Upgrade,
+    WorkerBroken,
     WorkerFailed,
     WorkerReady,
     WorkerTired,
@@ -62,6 +64,7 @@ POLICIES = st.builds(
     timeout=st.sampled_from([0.0, 10.0]),
     drain_delay=st.sampled_from([0.0, 7.0]),
     recycle_at_once=st.integers(1, 3),
+    abrupt=st.booleans(),
 )
 PICK = st.integers(0, 99)
 UNREADY = (Stage.FORKING, Stage.BOOTING)
@@ -89,6 +92,7 @@ class World:
         self.successor_killed = False
         self.longest = policy.graceful_timeout
         self.fork_fails = False
+        self.hook_raises = False
         self.spawns = 0
         self.left = None
 
@@ -112,8 +116,8 @@ class World:
             case Spawn(slot, generation):
                 assert generation in self.generations
                 self.spawns += 1
-                if self.fork_fails:
-                    return [SpawnFailed(slot, "no memory")]
+                if self.fork_fails or self.hook_raises:
+                    return [SpawnFailed(slot, "no memory", by_hook=self.hook_raises)]
                 self.pid += 1
                 self.alive[self.pid] = self.now + self.fleet.policy.boot_timeout + 20 + QUICK
                 return [Spawned(slot, self.pid)]
@@ -166,10 +170,13 @@ class World:
         after = self.fleet
         if after.phase is not Phase.SERVING:
             return
-        was_ready = {w.pid for w in before.workers if w.stage is Stage.READY}
-        drained = {a.pid for a in actions if isinstance(a, Send) and a.order in (Order.DRAIN, Order.QUIT)} & was_ready
+        was_ready = {w.pid: w.generation for w in before.workers if w.stage is Stage.READY}
+        told = {a.pid for a in actions if isinstance(a, Send) and a.order in (Order.DRAIN, Order.QUIT)}
+        drained = {was_ready[pid] for pid in told & was_ready.keys()}
         ready = sum(w.stage is Stage.READY for w in after.workers)
-        assert not drained or ready >= after.size or after.paused, "a worker that is needed is told to leave"
+        # Where files are watched one ready worker of the new code is enough for all of the old to go.
+        enough = 1 if after.policy.abrupt and all(number < after.generation for number in drained) else after.size
+        assert not drained or ready >= enough or after.paused, "a worker that is needed is told to leave"
         if any(isinstance(a, Spawn) and a.generation == after.generation for a in actions):
             self.check_spawn(ready)
         if isinstance(event, Tick):
@@ -328,6 +335,26 @@ class Fleets(RuleBasedStateMachine):
             self.world.feed(WorkerTired(pid))
 
     @precondition(lambda self: self.goes_on)
+    @rule(pick=PICK, state=st.sampled_from("abc"))
+    def one_sees_a_change(self, pick, state):
+        if (pid := self.any_worker(pick)) is not None:
+            before = self.world.fleet
+            self.world.feed(FilesChanged(pid, ("app.py",), state))
+            # Whoever else sees the same begins nothing.
+            after = self.world.fleet
+            self.world.feed(FilesChanged(pid, ("app.py",), state))
+            assert self.world.fleet == after
+            assert after.newest <= before.newest + 1
+
+    @precondition(lambda self: self.goes_on)
+    @rule(pick=PICK)
+    def one_serves_why_it_is_broken(self, pick):
+        if (pid := self.any_worker(pick)) is not None:
+            stages = [w.stage for w in self.world.fleet.workers]
+            self.world.feed(WorkerBroken(pid, "broken", "Traceback"))
+            assert [w.stage for w in self.world.fleet.workers] == stages
+
+    @precondition(lambda self: self.goes_on)
     @rule(pick=PICK)
     def one_falls_silent(self, pick):
         if (pid := self.any_worker(pick)) is not None:
@@ -337,6 +364,11 @@ class Fleets(RuleBasedStateMachine):
     @rule(fails=st.booleans())
     def forks(self, fails):
         self.world.fork_fails = fails
+
+    @precondition(lambda self: self.goes_on)
+    @rule(raises=st.booleans())
+    def the_hook_pre_fork(self, raises):
+        self.world.hook_raises = raises
 
     @precondition(lambda self: self.goes_on)
     @rule(event=st.sampled_from([Hangup(), Grow(), Shrink(), Reopen(), Terminate(), Interrupt(), Tick()]), pick=PICK)
@@ -423,7 +455,7 @@ class Fleets(RuleBasedStateMachine):
     def must_heal(self):
         """Left alone, with workers that do as they are told, the fleet is complete again and of one generation."""
         world = self.world
-        world.fork_fails = False
+        world.fork_fails = world.hook_raises = False
         world.silent.clear()
         if world.successor is not None:
             world.successor_ends()

@@ -231,6 +231,35 @@ def test_a_worker_that_is_too_late_is_aborted(start, place, told):
     assert told.names()[3:7] == ["pre_fork", "post_fork", "worker_abort", "worker_exit"]
 
 
+HANGING = """
+import time
+def child_exit(server, worker): time.sleep(600)
+def on_reload(server):
+    while True:
+        try:
+            time.sleep(600)
+        except KeyError:
+            pass
+def on_exit(server): time.sleep(600)
+"""
+
+
+def test_a_hook_that_hangs_holds_the_arbiter_up_for_so_long_only(start, place):
+    (place / CONF).write_text(HANGING)
+    server = start("--workers", "1", "--boot-timeout", "1s", "app:app").ready(1)
+    late = r"raised TimeoutError: it takes longer than 1 s \(boot_timeout\)"
+    server.signal(signal.SIGHUP)
+    server.said(f"reload failed: {CONF}:4: on_reload {late}; generation 1 goes on serving unchanged")
+    assert server.get()[0] == 200
+    os.kill(min(server.workers()), signal.SIGKILL)
+    server.said(rf'File ".*{CONF}", line 3, in child_exit\n(.*\n)*.*TimeoutError: it takes longer')
+    server.ready(2)
+    assert server.get()[0] == 200
+    assert server.stop() == 0
+    server.said(f"{CONF}:3: child_exit {late}", 2)
+    server.said(f"{CONF}:10: on_exit {late}")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("name", ["on_starting", "when_ready"])
 def test_a_stop_during_a_hook_of_the_start(start, place, name, number):

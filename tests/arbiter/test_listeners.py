@@ -167,6 +167,27 @@ def test_a_reload_keeps_what_it_has(listen):
     assert second == first
 
 
+def test_a_reload_keeps_what_is_written_in_other_words(listen, tmp_path):
+    first = listen("127.0.0.1:0", f"unix:{tmp_path}/a.sock")
+    port = first[0].socket.getsockname()[1]
+    second = open_listeners([f"unix:{tmp_path}/./a.sock", f"127.1:{port}"], 16, first)
+    assert second == first[::-1]
+    # Of two names for one address only one can be meant, whichever has it.
+    with pytest.raises(ListenError, match="in use"):
+        open_listeners([f"127.1:{port}", f"127.0.1:{port}"], 16, first)
+    assert first[0].socket.fileno() >= 0
+
+
+def test_a_reload_opens_what_an_address_in_other_words_has_more(listen):
+    """`localhost` in the place of 127.0.0.1 may be ::1 as well."""
+    (first,) = listen("127.0.0.1:0")
+    port = first.socket.getsockname()[1]
+    found = listen(f"localhost:{port}", held=[first])
+    assert first in found
+    names = {name[0] for *_, name in socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM)}
+    assert {one.socket.getsockname()[0] for one in found} == (names if has_ipv6() else {"127.0.0.1"})
+
+
 def test_a_failed_reload_closes_only_what_it_opened(listen, tmp_path):
     first = listen("127.0.0.1:0")
     with pytest.raises(ListenError):
@@ -199,3 +220,4 @@ def test_a_path_that_is_no_text_is_a_clear_refusal(tmp_path):
     finally:
         preparation.close()
         os.waitpid(preparation.pid, 0)
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """Root binds, somebody else serves: who runs the application, what it may use, and what is said if that cannot be."""
 
 import grp
+import json
 import os
 import pwd
 import re
@@ -39,13 +40,16 @@ def app(environ, start_response):
     return [repr((at_import, regained, death_signal.value, len(body))).encode()]
 """
 
+LOGS = "    logging.getLogger('shop').warning('asked')\n    body"
+
 
 # What is imported late is imported as somebody who may have no access to this interpreter's folder.
 COMMAND = (
     sys.executable,
     "-c",
     (
-        "import ctypes, locale, sys, encodings.idna, pronghorn.arbiter; from pronghorn.cli.main import main; "
+        "import ctypes, locale, sys, encodings.idna, pronghorn.arbiter, pronghorn.cli.command; "
+        "from pronghorn.cli.main import main; "
         "sys.exit(main())"
     ),
 )
@@ -129,6 +133,34 @@ def test_files_belong_to_the_user_and_logs_can_be_reopened(serve, public):
     wait_for(lands_in_the_new_file, "a line in the new file")
     assert (logs / "access.log").stat().st_uid == NOBODY.pw_uid
     assert "cannot be opened anew" not in (logs / "error.log").read_text()
+
+
+@as_root
+def test_log_files_of_a_configuration_can_be_reopened_as_well(serve, public):
+    logs = public / "logs"
+    logs.mkdir(mode=0o755)
+    (public / "app.py").write_text(
+        "import logging\nlogging.getLogger('shop').warning('imported')\n" + APP.replace("    body", LOGS, 1)
+    )
+    handlers = {
+        "console": {"class": "logging.StreamHandler"},
+        "file": {"class": "logging.FileHandler", "filename": str(logs / "shop.log")},
+    }
+    config = {"version": 1, "handlers": handlers, "loggers": {"shop": {"handlers": ["file"]}}}
+    (public / "logs.json").write_text(json.dumps(config))
+    command = serve("--user", "nobody", "--log-config-json", str(public / "logs.json")).ready(1)
+    assert (logs / "shop.log").stat().st_uid == NOBODY.pw_uid
+    (logs / "shop.log").rename(logs / "shop.log.1")
+    command.signal(signal.SIGUSR1)
+    wait_for((logs / "shop.log").exists, "the new file")
+
+    def lands_in_the_new_file():
+        assert command.get()[0] == 200
+        return "asked" in (logs / "shop.log").read_text()
+
+    wait_for(lands_in_the_new_file, "a line in the new file")
+    assert (logs / "shop.log").stat().st_uid == NOBODY.pw_uid
+    assert "cannot be opened anew" not in command.text
 
 
 @as_root

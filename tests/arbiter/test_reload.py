@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -183,6 +184,39 @@ def test_a_relative_socket_is_found_where_the_command_was_started(start, place):
             assert client.recv(100).startswith(b"HTTP/1.1 200")
     assert server.stop() == 0
     assert not list(place.glob("**/*.sock"))
+
+
+def test_a_reload_that_fails_leaves_no_socket_file(serving, place):
+    for number, wrong in enumerate(("errorlog", "accesslog"), 1):
+        bad = f'bind = ["127.0.0.1:0", "unix:new.sock"]\n{wrong} = "/nowhere/a.log"\n'
+        reload_with(serving, place, GOOD + bad)
+        serving.said(r"reload failed: .*/nowhere/a\.log", number)
+    assert not (place / "new.sock").exists()
+
+
+def test_a_program_that_goes_on_has_no_child_left(start, place):
+    (place / "program.py").write_text(
+        'import os, pronghorn\npronghorn.run("app:app", workers=1, bind="127.0.0.1:0")\nprint(os.waitpid(-1, 0))\n'
+    )
+    server = start(command=(sys.executable, "program.py"), bind=()).ready(1)
+    hanging(server, place)
+    server.signal(signal.SIGINT)
+    assert server.wait() == 1
+    assert "ChildProcessError" in server.text
+
+
+def test_an_address_in_other_words_stays_open(start, place):
+    (place / CONFIG).write_text('workers = 1\nbind = "127.0.0.1:0"\n')
+    server = start("app:app", bind=()).ready(1)
+    port = server.address[1]
+    for number, host in enumerate(("127.0.0.1", "127.1", "127.0.1", "127.0.0.1"), 2):
+        reload_with(server, place, f'workers = 1\nbind = "{host}:{port}"\n')
+        server.said(rf"generation {number} serves")
+        assert server.get()[0] == 200
+    before = server.workers()
+    os.kill(min(before), signal.SIGKILL)
+    wait_for(lambda: server.workers() - before, "the replacement")
+    assert server.get()[0] == 200
 
 
 def test_a_reload_under_preload_says_that_the_code_stays(start, place):

@@ -189,7 +189,19 @@ def test_a_reload_that_fails_ends_as_well(start, manager, place):
     command = start("app:app", NOTIFY_SOCKET=address).ready(1)
     (place / "pronghorn.toml").write_text("wrokers = 1\n")
     command.signal(signal.SIGHUP)
-    listener.said("READY=1", listener.said("RELOADING=1"))
+    ready = listener.said("READY=1", listener.said("RELOADING=1"))
+    failed = listener.said(r"STATUS=generation 1: 1 of 1 workers ready; reload failed: .*wrokers.*", ready)
+    (place / "pronghorn.toml").write_text("workers = 1\n")
+    command.signal(signal.SIGHUP)
+    listener.said("STATUS=generation 3: 1 of 1 workers ready", failed)
+
+
+def test_an_upgrade_that_fails_is_in_the_status(start, manager, place):
+    listener, address = manager
+    command = start("--workers", "1", "app:app", NOTIFY_SOCKET=address).ready(1)
+    (place / "app.py").write_text("raise ValueError('broken')\n")
+    command.signal(signal.SIGUSR2)
+    listener.said("STATUS=generation 1: 1 of 1 workers ready; upgrade failed: .*ValueError: broken")
 
 
 def test_an_upgrade_changes_the_main_process(start, manager):
@@ -293,6 +305,10 @@ def test_what_is_said_of_a_fleet():
     assert state_of(handed).main == 7
     assert state_of(replace(handed, paused=False)).main == 0
     assert state_of(replace(SERVING, phase=Phase.STOPPING)).service is Service.STOPPING
+    # What an application raises may have lines; of a message to systemd each would be an assignment.
+    failed = state_of(replace(SERVING, failure="reload failed: one\nMAINPID=1 " + 1000 * "x ")).status
+    assert failed.startswith("generation 1: 1 of 2 workers ready; reload failed: one MAINPID=1 x")
+    assert len(failed) < 400
 
 
 def test_only_what_changed_is_said():

@@ -322,8 +322,9 @@ def test_an_application_called_migrate_is_still_served(tmp_path):
     (tmp_path / "migrate.py").write_text(
         "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'migrated']\n"
     )
-    with Server(tmp_path, "migrate:application", "-w", "1", command=SCRIPT, bind=()) as server:
-        pass
+    anywhere = {"PRONGHORN_BIND": "127.0.0.1:0"}
+    with Server(tmp_path, "migrate:application", "-w", "1", command=SCRIPT, bind=(), **anywhere) as server:
+        assert server.get() == (200, "migrated")
     with Server(tmp_path, "-w", "1", "migrate", command=SCRIPT) as server:
         assert server.get() == (200, "migrated")
         assert server.stop() == 0

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from tests.dev.conftest import APPLICATION
+from tests.support.hooks import NOTING, Told
 from tests.support.load import Load
 from tests.support.raw import wait_for
 
@@ -200,6 +201,24 @@ def test_nothing_is_lost_under_load(site):
             site.shows()
     assert load.failures == [], site.server.text[-6000:]
     assert load.answered > 0
+
+
+def test_hooks(serve):
+    """`worker_int` in each worker that a change ends, as Gunicorn's reloader calls it; `on_reload` is for HUP."""
+    site = serve("--reload", "app:app", workers=2, prepare=lambda site: site.write("gunicorn.conf.py", NOTING))
+    told = Told(site.folder)
+    old = site.server.ready(2).workers()
+    site.helper()
+    site.shows()
+    for pid in old:
+        assert [name for name, process, _ in told() if process == pid][-2:] == ["worker_int", "worker_exit"]
+    assert "on_reload" not in told.names()
+    site.server.signal(signal.SIGHUP)
+    site.server.said("generation 3 serves")
+    site.shows()
+    assert told.names().count("on_reload") == 1
+    assert site.server.stop() == 0
+    assert {pid for pid, _ in told.of("worker_int")} == old
 
 
 def test_edits_of_the_same_size_in_the_same_second(serve):

@@ -99,6 +99,17 @@ def test_a_drain_that_takes_too_long_cuts_the_greenlets_off(folder):
         assert re.search(r"no more time to drain and cuts off 1: GET /late \d", server.text)
 
 
+def test_a_delayed_drain(folder):
+    with Server(folder, "-k", "gevent", "-w", "2", "--drain-delay", "0.5s", "app:app").ready(2) as server:
+        server.signal(signal.SIGTERM)
+        server.said(r"stopping in 0.5 s \(drain_delay\)")
+        assert server.get() == (200, "hello")
+        with Client(server.url) as client:
+            client.request("/sleep")
+            assert client.read_response().body == b"hello"
+        assert server.wait() == 0
+
+
 def test_an_upgrade(folder):
     with Server(folder, "-k", "gevent", "-w", "1", "app:app").ready(1) as server:
         before = server.get("/pid")[1]
@@ -132,6 +143,14 @@ def test_a_dead_worker_is_replaced_and_workers_are_recycled(folder):
         pids = {server.get("/pid")[1] for _ in range(5)}
         server.ready(3)
         wait_for(lambda: server.get("/pid")[1] not in pids, "the fresh worker to answer")
+
+
+def test_workers_that_are_old_are_replaced_one_by_one(folder):
+    with Server(folder, "-k", "gevent", "-w", "2", "--max-lifetime", "1s", "app:app").ready(2) as server:
+        before = server.workers()
+        server.said("asks to be replaced: it has served for", 2)
+        wait_for(lambda: not server.workers() & before, "the old workers to leave")
+        assert server.get() == (200, "hello")
 
 
 def test_a_late_request(folder):
@@ -183,6 +202,23 @@ def test_a_settings_file_that_patches(folder):
         assert server.stop() == 0
 
 
+@pytest.mark.parametrize("hook", ["on_starting(server)", "when_ready(server)", "pre_fork(server, worker)"])
+def test_a_hook_of_the_arbiter_that_patches(folder, hook):
+    """It does so for the workers: the arbiter goes on to fork, wait and reap as it always does."""
+    patches = PATCHES.replace("\n", "; ")
+    settings = f'worker_class = "gevent"\nworkers = 1\ndef {hook}:\n    {patches}\n'
+    (folder / "gunicorn.conf.py").write_text(settings)
+    with Server(folder, "app:app").ready(1) as server:
+        os.kill(int(server.get("/pid")[1]), signal.SIGKILL)
+        server.said("was killed by SIGKILL")
+        server.ready(2)
+        server.signal(signal.SIGHUP)
+        server.ready(3)
+        assert server.get("/itself") == (200, "hello")
+        assert "Warning" not in server.text
+        assert server.stop() == 0
+
+
 def test_a_reload_to_threads_is_refused_where_the_arbiter_has_patched(folder):
     """What preloading for gevent has patched stays so until the server is started anew."""
     settings = folder / "gunicorn.conf.py"
@@ -208,3 +244,64 @@ def test_files_are_watched(folder):
         source = (folder / "app.py").read_text()
         (folder / "app.py").write_text(source.replace('body = b"hello"', 'body = b"changed"'))
         wait_for(lambda: server.get() == (200, "changed"), "the new code to answer")
+
+
+HOOKS = """
+import time
+
+worker_class = "gevent"
+workers = 1
+
+def post_fork(server, worker):
+    # As psycogreen gives psycopg2 its wait callback.
+    import builtins
+    from gevent.socket import wait_read
+    builtins.wait_callback = wait_read
+
+def post_worker_init(worker):
+    worker.log.info("sleeps by %s", time.sleep.__module__)
+
+def pre_request(worker, req):
+    time.sleep(0)
+    req.left = req.path
+    worker.log.info("before %s", req.path)
+
+def post_request(worker, req, environ, resp):
+    assert req.left == req.path == environ["PATH_INFO"]
+    worker.log.info("after %s %s", req.path, resp.status)
+"""
+
+DRIVER = """
+import os
+
+reader, writer = os.pipe()
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/query":
+        wait_callback(reader)
+    else:
+        os.write(writer, b"x")
+    start_response("200 OK", [])
+    return [environ["PATH_INFO"].encode()]
+"""
+
+
+@pytest.mark.parametrize("patched_by", ["the worker class", "the settings file", "preloading"])
+def test_hooks_around_greenlets(folder, patched_by):
+    """What post_fork prepares works in greenlets; of two requests that overlap each has its own hooks."""
+    (folder / "app.py").write_text(DRIVER)
+    preload = f"preload_app = {patched_by == 'preloading'}\n"
+    (folder / "gunicorn.conf.py").write_text((PATCHES if patched_by == "the settings file" else "") + preload + HOOKS)
+    with Server(folder, "app:app").ready(1) as server, Client(server.url) as client:
+        server.said("sleeps by gevent")
+        client.request("/query")
+        server.said("before /query")
+        assert server.get("/other") == (200, "/other")
+        assert client.read_response().body == b"/query"
+        server.said("after /query")
+        server.said("after /other")
+        told = [line.partition("INFO] ")[2] for line in server.lines if re.search("before|after /", line)]
+        assert told[:2] == ["before /query", "before /other"]
+        assert sorted(told[2:]) == ["after /other 200 OK", "after /query 200 OK"]
+        assert "raised" not in server.text
+        assert server.stop() == 0

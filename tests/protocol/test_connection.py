@@ -138,6 +138,18 @@ def test_rule_60_a_response_header_that_closes_closes():
             assert client.get().body == b"ok"
 
 
+@pytest.mark.parametrize(("value", "closes"), [("keep-a,\tClose ", True), ("keep-a,C lose", False)])
+def test_rule_60_an_option_is_a_whole_one(value, closes):
+    """RFC 9110 section 7.6.1: spaces stand around the options of a list, not inside."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Connection", value), ("Content-Length", "2")])
+        return [b"ok"]
+
+    with serve(app) as url, Client(url) as client:
+        assert client.get().closes == closes
+
+
 def test_rule_62_the_client_sees_the_refusal_however_much_it_is_sending(served):
     """Closing with bytes unread sends a reset, and the reset would take the answer away (RFC 9112 section 9.6)."""
     _, url = served

@@ -1,24 +1,13 @@
-"""nginx and haproxy in front of a server, as the recipes of docs/deploying.md have them.
-
-Each listens on a socket that is bound here, on a port of the kernel's choice, and handed over: no port can be taken in
-between, and a connection that comes before the proxy is ready waits in the socket.
-"""
+"""nginx and haproxy in front of a server, as the recipes of docs/deploying.md have them."""
 
 import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
-from tests.support.process import PATIENCE, environment
+from tests.support.proxies import Proxy, find
 
 STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 STREAM = "libnginx-mod-stream"
@@ -29,67 +18,6 @@ def needs(*packages: str) -> pytest.MarkDecorator:
     """Skips a test where a package of Debian's with a proxy is not installed, and says so."""
     missing = [name for name in packages if not (STREAM_MODULE.exists() if name == STREAM else find(name))]
     return pytest.mark.skipif(bool(missing), reason=f"not installed here: apt-get install {' '.join(missing)}")
-
-
-def find(command: str) -> str | None:
-    """Where a proxy is: those of the system are often on root's path only."""
-    return shutil.which(command, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
-
-
-class Proxy:
-    """A process that accepts on `address`. Leaving the block stops it; what it said is in `text`.
-
-    Arguments:
-        folder: where its files go.
-        command: makes the words of its command line from its own folder and the descriptor of the socket.
-        more: variables of its environment, made from the descriptor.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        command: Callable[[Path, int, str], Sequence[str]],
-        more: Callable[[int], dict[str, str]] = lambda _: {},
-    ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="proxy-", dir=folder))
-        self.errors = self.folder / "stderr.txt"
-        with socket.create_server(("127.0.0.1", 0), backlog=512) as listener, self.errors.open("wb") as errors:
-            self.address: tuple[str, int] = listener.getsockname()[:2]
-            fd = listener.fileno()
-            self.process = subprocess.Popen(
-                command(self.folder, fd, f"{self.address[0]}:{self.address[1]}"),
-                cwd=self.folder,
-                env=environment(**more(fd)),
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                pass_fds=[fd],
-            )
-
-    @property
-    def url(self) -> str:
-        """Where it is reached."""
-        return "http://{}:{}".format(*self.address)
-
-    @property
-    def text(self) -> str:
-        """What it has said so far."""
-        return self.errors.read_text()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(PATIENCE)
-        finally:
-            self.process.kill()
-            self.process.wait(PATIENCE)
-        if error is not None:
-            print(f"the proxy said:\n{self.text}")
 
 
 def recipe(heading: str, language: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from tests.support.gunicorn_facts import GUNICORN
 from tests.support.process import run
 
-from pronghorn.cli.main import build_command
+from pronghorn.cli.command import build_command
 from pronghorn.cli.parameters import given_in
 from pronghorn.errors import SettingsError
 from pronghorn.options.table import TABLE

@@ -254,7 +254,7 @@ def stress(seconds: float, seed: int) -> list[str]:
         said = [child.verdict() for child in children]
         answered = engine.requests_answered
     del engine
-    wait_for(nothing_lives, "the engine and all it had made to be gone")
+    wait_for(nothing_lives, f"{debug.living()} to live no more")
     figures = {"delays": debug.delays(), "hand-overs": board.slot(0).handovers, "most calls": app.most}
     debug.delay(seed=0, one_in=0, most=0)
     if app.inside or app.most > THREADS:

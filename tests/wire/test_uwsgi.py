@@ -35,6 +35,11 @@ def test_a_packet_is_a_request_head():
     assert found.variables == [(name.encode(), value.encode()) for name, value in GET.items()]
 
 
+def test_an_empty_method_is_nothing_to_copy():
+    """And what is left is no request line (the parser's business): it was undefined what copying nothing first does."""
+    assert head_of(REQUEST_METHOD="").startswith(b" /a?b HTTP/1.1\r\n")
+
+
 def test_what_http_1_0_is_and_what_is_not():
     assert head_of(SERVER_PROTOCOL="HTTP/1.0").startswith(b"GET /a?b HTTP/1.0\r\n")
     assert head_of(SERVER_PROTOCOL="").startswith(b"GET /a?b HTTP/1.1\r\n")

@@ -43,10 +43,12 @@ class Send:
 class LoadSettings:
     """Begin to build the settings of `generation`, in place of any that are being built.
 
-    SettingsLoaded or SettingsRejected comes of it, sooner or later.
+    SettingsLoaded or SettingsRejected comes of it, sooner or later. Where somebody asked for it (HUP), `on_reload` is
+    called in between.
     """
 
     generation: int
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _watching(settings: Settings) -> str:
     greenlets = settings.fleet.worker_class == GEVENT
     if engine_in_use(settings.development.reload_engine, greenlets=greenlets) == "inotify":
         return "the kernel tells of changes (reload_engine inotify, by watchfiles)"
-    return f"each is looked at every {POLL:g} s (reload_engine poll; pip install pronghorn[reload] for inotify)"
+    return f"each is looked at every {POLL:g} s (reload_engine poll; pip install 'pronghorn[reload]' for inotify)"
 
 
 def _count(number: int, noun: str) -> str:

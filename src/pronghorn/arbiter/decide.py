@@ -250,7 +250,8 @@ def _on_changed(fleet: Fleet, event: FilesChanged, now: float) -> Decision:
     if fleet.phase is not Phase.SERVING or fleet.drain_at is not None or fleet.paused:
         return fleet, []
     files = ", ".join(event.files)
-    fleet, actions = _on_hangup(fleet, Hangup(), now)
+    # What a HUP has begun and this begins anew is still the HUP's.
+    fleet, actions = _reload(fleet, now, asked=fleet.loading is not None and fleet.loading.asked)
     return fleet, [Say(Level.INFO, f"changed: {files}"), *actions]
 
 
@@ -315,7 +316,8 @@ def _on_stillbirth(fleet: Fleet, worker: Worker, event: Exited, now: float) -> D
 
 def _reject(fleet: Fleet, candidate: Candidate, why: str) -> Decision:
     """Gives up the candidate; whatever served goes on."""
-    return replace(fleet, candidate=None), [Discard(candidate.generation), reload_failed(fleet, why)]
+    fleet, actions = reload_failed(replace(fleet, candidate=None), why)
+    return fleet, [Discard(candidate.generation), *actions]
 
 
 def begin_stop(fleet: Fleet, now: float, *, quick: bool, status: int = 0, why: str = "") -> Decision:
@@ -385,13 +387,17 @@ def _on_hangup(fleet: Fleet, event: Hangup, now: float) -> Decision:
         return fleet, [Say(Level.INFO, "HUP is ignored: the server is stopping")]
     if fleet.paused:
         return upgrade.resume(fleet)
+    return _reload(fleet, now, asked=True)
+
+
+def _reload(fleet: Fleet, now: float, *, asked: bool) -> Decision:
     number = fleet.newest + 1
-    fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout))
+    fleet = replace(fleet, newest=number, loading=Loading(number, now + fleet.policy.boot_timeout, asked), failure="")
     text = f"reloading as generation {number}"
     if fleet.preloaded:
         way = "only a restart" if fleet.irreplaceable else "USR2"
         text += f"; the application's code stays as imported at the start (preload_app): {way} takes new code"
-    return fleet, [Say(Level.INFO, text), LoadSettings(number)]
+    return fleet, [Say(Level.INFO, text), LoadSettings(number, asked)]
 
 
 def _on_settings_loaded(fleet: Fleet, event: SettingsLoaded, now: float) -> Decision:
@@ -410,8 +416,9 @@ def _on_settings_rejected(fleet: Fleet, event: SettingsRejected, now: float) -> 
     loading = fleet.loading
     if loading is None or loading.generation != event.generation:
         return fleet, []
+    fleet = replace(fleet, loading=None)
     # That it took too long has been said.
-    return replace(fleet, loading=None), [] if loading.overdue else [reload_failed(fleet, event.why)]
+    return (fleet, []) if loading.overdue else reload_failed(fleet, event.why)
 
 
 def _on_grow(fleet: Fleet, event: Grow, now: float) -> Decision:

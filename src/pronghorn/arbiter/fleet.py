@@ -113,6 +113,8 @@ class Loading:
 
     generation: int
     kill_at: float
+    asked: bool = True
+    """Somebody sent HUP; otherwise files have changed."""
     overdue: bool = False
     """It was told to give up, and the log says so."""
 
@@ -134,6 +136,7 @@ class Fleet:
         proven: whether any worker has ever been ready; until then a failing application ends the command.
         changes: what the files were like that the last reload for a change was begun for.
         explained: the generation whose application could not be imported, once the log says why.
+        failure: why the last reload or upgrade has changed nothing; empty as soon as another begins.
     """
 
     policy: Policy
@@ -157,6 +160,7 @@ class Fleet:
     proven: bool = False
     changes: str = ""
     explained: int = 0
+    failure: str = ""
     workers: tuple[Worker, ...] = ()
     streak: Streak = Streak()
     ticked: float | None = None

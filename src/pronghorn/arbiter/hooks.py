@@ -2,18 +2,23 @@
 
 Hooks are functions, so they cannot travel from the process that prepares a reload: once that has shown that the
 configuration can be read in time, the arbiter reads the hooks itself. A hook that waits holds the arbiter up, as with
-Gunicorn; the workers serve meanwhile.
+Gunicorn, while the workers serve; but for `boot_timeout` at most, or a stop would never be obeyed.
 """
 
+import contextlib
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 from pronghorn.arbiter.generation import Generation
 from pronghorn.arbiter.listeners import Listener
+from pronghorn.errors import HookError
 from pronghorn.options import Settings
+from pronghorn.worker import native
 from pronghorn.worker.handed import Application, Configuration, Log, Worker
-from pronghorn.worker.hooks import Hooks, Life
+from pronghorn.worker.hooks import Hooks, Life, tell
 
 
 class Sock:
@@ -90,8 +95,8 @@ class ArbiterHooks:
         self.open(generation.listeners)
 
     def call(self, name: str, *arguments: object) -> None:
-        """Calls a hook of the serving generation. HookError if it raises."""
-        self._hooks.call(name, self.server, *arguments)
+        """Calls a hook of the serving generation that may take as long as it likes. HookError if it raises."""
+        _call(self._hooks, name, self.server, *arguments)
 
     def before_exec(self) -> None:
         """This process becomes the next arbiter. HookError if `pre_exec` raises."""
@@ -104,7 +109,7 @@ class ArbiterHooks:
     def resize(self, old: int, new: int) -> None:
         """Another number of workers is wanted."""
         self.server.num_workers = new
-        self._hooks.try_call("nworkers_changed", self.server, new, old)
+        self._try_call("nworkers_changed", new, old)
 
     def bear(self, generation: Generation) -> Life:
         """A worker of a generation is about to be forked. HookError if `pre_fork` raises."""
@@ -123,16 +128,67 @@ class ArbiterHooks:
         """It is gone."""
         worker = self.server.WORKERS.pop(pid, None)
         if worker is not None:
-            self._hooks.try_call("child_exit", self.server, worker)
+            self._try_call("child_exit", worker)
 
     def end(self) -> None:
         """All is over."""
-        self._hooks.try_call("on_exit", self.server)
+        self._try_call("on_exit")
 
     def _call_for(self, generation: Generation, name: str, *arguments: object) -> None:
         """Calls a hook of a generation that may not serve yet."""
         self.server.show(generation.settings)
         try:
-            generation.hooks.call(name, self.server, *arguments)
+            self._call_in_time(generation.hooks, name, *arguments)
         finally:
             self.server.show(self._settings)
+
+    def _try_call(self, name: str, *arguments: object) -> None:
+        """Calls a hook of the serving generation; if it raises, the log says so."""
+        try:
+            self._call_in_time(self._hooks, name, *arguments)
+        except HookError as error:
+            tell(error)
+
+    def _call_in_time(self, hooks: Hooks, name: str, *arguments: object) -> None:
+        if name not in hooks:
+            return
+        limit = self._settings.fleet.boot_timeout
+        late = f"it takes longer than {limit:g} s (boot_timeout)"
+        try:
+            with at_most(limit, late):
+                _call(hooks, name, self.server, *arguments)
+        except TimeoutError as error:
+            # In the moment after its last line.
+            raise HookError(f"{name}: {error}", "") from error
+
+
+def _call(hooks: Hooks, name: str, *arguments: object) -> None:
+    try:
+        hooks.call(name, *arguments)
+    finally:
+        # One that has gevent patch the standard library does so for the workers.
+        native.unpatch()
+
+
+@contextlib.contextmanager
+def at_most(seconds: float, late: str) -> Iterator[None]:
+    """After so long TimeoutError is raised in the block, or at its end.
+
+    It is raised where Python code runs: a C function that waits is interrupted by the signal, one that computes or
+    holds the interpreter lock is not.
+
+    Arguments:
+        late: what the error says.
+    """
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before)
+        raise TimeoutError(late)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

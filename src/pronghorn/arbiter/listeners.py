@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pronghorn.errors import ListenError
@@ -22,15 +22,21 @@ class Listener:
     """One listening socket.
 
     Arguments:
-        text: the address as the settings write it; by it a reload recognises a listener it can keep.
+        text: the address as the settings wrote it when it was opened.
         path: a unix socket's file, absolute: the application may change the current directory.
         inode: device and inode of that file, so that only our own is ever removed.
+        place: where it listens, in the kernel's words; known also when this process has closed the socket.
     """
 
     text: str
     socket: socket.socket
     path: str = ""
     inode: tuple[int, int] | None = None
+    place: tuple[object, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        place = (socket.AF_UNIX, self.path) if self.path else (self.socket.family, self.socket.getsockname())
+        object.__setattr__(self, "place", place)
 
     @property
     def url(self) -> str:
@@ -46,21 +52,21 @@ def open_listeners(
     Arguments:
         addresses: as `bind` writes them.
         backlog: connections the kernel may hold before they are accepted.
-        held: listeners of the serving generation; one with the same address is used again, never bound twice.
+        held: listeners that are open; one of the same address, also in other words (`:8000` and `0.0.0.0:8000`), is
+            used again: a second one cannot be bound beside it.
         reuse_port: whether other processes may bind the same TCP ports, if they say so too (SO_REUSEPORT).
 
     Raises:
         ListenError: one line that names the address and the remedy.
     """
     opened: list[Listener] = []
+    # Those that are wanted under their own name are nobody else's.
+    free = {listener.place: listener for listener in held if listener.text not in addresses}
     try:
         for text in dict.fromkeys(addresses):
             # A name may stand for several: `localhost` is 127.0.0.1 and ::1.
             known = [listener for listener in held if listener.text == text]
-            if known:
-                opened.extend(known)
-            else:
-                opened.extend(_open(text, parse_address(text), backlog, reuse_port=reuse_port))
+            opened.extend(known or _open(text, parse_address(text), backlog, free, reuse_port=reuse_port))
     except BaseException:
         close_listeners(listener for listener in opened if listener not in held)
         raise
@@ -93,17 +99,22 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
-def _open(text: str, address: Address, backlog: int, *, reuse_port: bool) -> list[Listener]:
+def _open(
+    text: str, address: Address, backlog: int, free: dict[tuple[object, ...], Listener], *, reuse_port: bool
+) -> list[Listener]:
+    """Opens it, or takes what is open there already out of `free`."""
     match address:
         case TcpAddress():
-            return [Listener(text, sock) for sock in _open_tcp(text, address, backlog, reuse_port=reuse_port)]
-        case UnixAddress():
-            return [_open_unix(text, address.path, backlog)]
+            return _open_tcp(text, address, backlog, free, reuse_port=reuse_port)
+        case UnixAddress(path):
+            return [free.pop((socket.AF_UNIX, str(Path(path).absolute())), None) or _open_unix(text, path, backlog)]
         case FdAddress():
             return [Listener(text, _adopt(text, address.fd))]
 
 
-def _open_tcp(text: str, address: TcpAddress, backlog: int, *, reuse_port: bool) -> list[socket.socket]:
+def _open_tcp(
+    text: str, address: TcpAddress, backlog: int, free: dict[tuple[object, ...], Listener], *, reuse_port: bool
+) -> list[Listener]:
     """One socket for each address that the host has: `localhost` is 127.0.0.1 and often ::1."""
     try:
         found = socket.getaddrinfo(
@@ -111,24 +122,25 @@ def _open_tcp(text: str, address: TcpAddress, backlog: int, *, reuse_port: bool)
         )
     except OSError as error:
         raise ListenError(f"cannot listen on {text}: host {address.host!r} is not known ({error.strerror})") from error
-    opened: list[socket.socket] = []
+    opened: list[Listener] = []
     port = address.port
     try:
         for family, _, _, _, name in dict.fromkeys(found):
             # Port 0 for a name with two addresses: the second takes the port that the first was given.
             target = (name[0], port, *name[2:])
             try:
-                sock = _bind_tcp(socket.AddressFamily(family), target, backlog, reuse_port=reuse_port)
+                listener = free.pop((family, target), None) or Listener(
+                    text, _bind_tcp(socket.AddressFamily(family), target, backlog, reuse_port=reuse_port)
+                )
             except OSError as error:
                 if opened and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     # A resolver names ::1 on machines without IPv6 as well.
                     continue
                 raise ListenError(_explain(text, error)) from error
-            opened.append(sock)
-            port = sock.getsockname()[1]
+            opened.append(listener)
+            port = port or listener.socket.getsockname()[1]
     except BaseException:
-        for sock in opened:
-            sock.close()
+        close_listeners(listener for listener in opened if listener.text == text)
         raise
     return opened
 

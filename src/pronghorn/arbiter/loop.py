@@ -6,44 +6,31 @@ It sleeps in one selector until something happens: a signal, a worker's report, 
 import contextlib
 import gc
 import logging
-import os
 import selectors
 import signal
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 from pronghorn.apps.load import enter_surroundings, load
 from pronghorn.arbiter.banner import banner
 from pronghorn.arbiter.command import obstacle
 from pronghorn.arbiter.decide import decide, next_wakeup
-from pronghorn.arbiter.events import (
-    Event,
-    Grow,
-    Hangup,
-    Interrupt,
-    Pause,
-    Reopen,
-    Shrink,
-    Started,
-    Terminate,
-    Tick,
-    Upgrade,
-)
+from pronghorn.arbiter.events import Event, Started, Tick
 from pronghorn.arbiter.fleet import Fleet
 from pronghorn.arbiter.generation import Generation
 from pronghorn.arbiter.hooks import ArbiterHooks
 from pronghorn.arbiter.lineage import Lineage
-from pronghorn.arbiter.listeners import close_listeners
+from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.arbiter.notify import Notifier
 from pronghorn.arbiter.ownership import root_on_privileged_port
 from pronghorn.arbiter.perform import Means, Performer
 from pronghorn.arbiter.pidfile import Pidfile
 from pronghorn.arbiter.preparation import Sources
-from pronghorn.arbiter.succession import Predecessor, claim
+from pronghorn.arbiter.signals import SIGNALS, Signals, Stopped
+from pronghorn.arbiter.succession import Predecessor
 from pronghorn.arbiter.surroundings import Surroundings
 from pronghorn.engine.linux import set_process_name
 from pronghorn.observe import log as observe_log
@@ -59,23 +46,6 @@ SLOTS_PER_WORKER = 4
 """Processes that may exist at once for each worker wanted: itself, its replacement, and drainers of earlier reloads."""
 
 FEWEST_SLOTS = 32
-
-SIGNALS: dict[int, tuple[Callable[[], Event], bool]] = {
-    # Stops stand first: after a Ctrl-C, which the workers get as well, none of them must be replaced.
-    signal.SIGINT: (Interrupt, False),
-    signal.SIGQUIT: (Interrupt, False),
-    signal.SIGTERM: (Terminate, False),
-    # Sent at once, USR2, WINCH and HUP mean what they mean in this order.
-    signal.SIGUSR2: (Upgrade, False),
-    signal.SIGWINCH: (Pause, False),
-    signal.SIGHUP: (Hangup, False),
-    signal.SIGTTIN: (Grow, True),
-    signal.SIGTTOU: (Shrink, True),
-    signal.SIGUSR1: (Reopen, False),
-}
-"""What each signal means, and whether two of them mean it twice."""
-
-STOPS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 log = logging.getLogger("pronghorn.error")
 
@@ -94,7 +64,7 @@ def run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool = True
     native.unpatch()
     try:
         return _run(settings, hooks, sources, ends=ends)
-    except _Stopped as stopped:
+    except Stopped as stopped:
         log.info("stopped while %s", stopped)
         return Exit.OK
 
@@ -107,7 +77,7 @@ def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> i
         set_process_name(settings.fleet.proc_name)
     with contextlib.ExitStack() as cleanup:
         # First of all: from here on no signal leaves a pidfile or a socket behind.
-        signals = cleanup.enter_context(_Signals(ends=ends))
+        signals = cleanup.enter_context(Signals(ends=ends))
         selector = cleanup.enter_context(selectors.EpollSelector())
         pidfile = _pidfile_of(settings, predecessor)
         # It tells the old arbiter of an upgrade whatever goes wrong from here on.
@@ -122,11 +92,7 @@ def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> i
         first = _prepare(settings, predecessor, hooks)
         cleanup.callback(lambda: close_listeners(first.listeners, lineage.spared()))
         first.give()
-        for line in banner(settings, first.listeners):
-            log.info("%s", line)
-        warning = root_on_privileged_port(settings, first.listeners)
-        if warning:
-            log.warning("%s", warning)
+        _say_what_is_served(settings, first.listeners)
         app = None
         if settings.app.preload_app:
             with signals.interrupting("the application was imported"):
@@ -140,11 +106,7 @@ def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> i
         foreign = (signals.reader, signals.writer, selector.fileno())
         performer = Performer(first, Means(app, sources, folder, selector, foreign, slots, lineage, called))
         cleanup.callback(performer.close)
-        # What is alive now is shared with the workers for good: a collection that only touched the objects' headers
-        # would copy every page of them in each worker.
-        gc.collect()
-        gc.freeze()
-        cleanup.callback(gc.unfreeze)
+        cleanup.enter_context(_shared_heap())
         fleet = Fleet(
             policy,
             policy.size,
@@ -169,7 +131,7 @@ def _pidfile_of(settings: Settings, predecessor: Predecessor | None) -> Pidfile 
 def _prepare(settings: Settings, predecessor: Predecessor | None, hooks: Hooks) -> Generation:
     if predecessor is None:
         return Generation.prepare(settings, hooks=hooks)
-    held = claim(predecessor.listeners, settings.network.bind)
+    held = predecessor.listeners
     generation = Generation.prepare(settings, held, hooks)
     used = {listener.socket for listener in generation.listeners}
     for listener in held:
@@ -177,6 +139,14 @@ def _prepare(settings: Settings, predecessor: Predecessor | None, hooks: Hooks) 
             # Its file, if it has one, is still the old arbiter's.
             listener.socket.close()
     return generation
+
+
+def _say_what_is_served(settings: Settings, listeners: Sequence[Listener]) -> None:
+    for line in banner(settings, listeners):
+        log.info("%s", line)
+    warning = root_on_privileged_port(settings, listeners)
+    if warning:
+        log.warning("%s", warning)
 
 
 def _preload(settings: Settings) -> Callable[..., Any]:
@@ -190,77 +160,18 @@ def _preload(settings: Settings) -> Callable[..., Any]:
     return load(settings.app.app, greenlets=worker_class.greenlets)
 
 
-def has_terminal() -> bool:
-    """Whether this process belongs to a terminal."""
+@contextlib.contextmanager
+def _shared_heap() -> Iterator[None]:
+    """What is alive now is shared with the workers for good.
+
+    A collection that only touched the objects' headers would copy every page of them in each worker.
+    """
+    gc.collect()
+    gc.freeze()
     try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
-    except OSError:
-        return False
-    return True
-
-
-class _Stopped(Exception):  # noqa: N818 - it is what was asked for
-    """A stop has come before anything was served; the message says during what."""
-
-
-class _Signals:
-    """Counts signals as they arrive, and wakes the selector; nothing else is done in a handler."""
-
-    def __init__(self, *, ends: bool) -> None:
-        self._ends = ends
-
-    def __enter__(self) -> Self:
-        self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.counts: Counter[int] = Counter()
-        self._interrupts = False
-        self._wakeup_before = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
-        handled = [*SIGNALS, signal.SIGCHLD]
-        if has_terminal():
-            # A terminal sends WINCH whenever its window changes its size.
-            handled.remove(signal.SIGWINCH)
-        self._before = {number: signal.signal(number, self._note) for number in handled}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.set_wakeup_fd(self._wakeup_before)
-        for number, handler in self._before.items():
-            # A stop that is repeated while the interpreter winds up must not turn its exit status into a death.
-            signal.signal(number, signal.SIG_IGN if self._ends and number in SIGNALS else handler)
-        os.close(self.reader)
-        os.close(self.writer)
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.counts[number] += 1
-        if self._interrupts and number in STOPS:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def interrupting(self, doing: str) -> Iterator[None]:
-        """Within the block a stop raises KeyboardInterrupt, and _Stopped outside: what is done there may take for ever.
-
-        Arguments:
-            doing: what is done, as a clause about the past.
-        """
-        self._interrupts = True
-        try:
-            self._interrupt_if_stopped()
-            yield
-        except KeyboardInterrupt:
-            raise _Stopped(doing) from None
-        finally:
-            self._interrupts = False
-
-    def _interrupt_if_stopped(self) -> None:
-        if any(self.counts[number] for number in STOPS):
-            raise KeyboardInterrupt
-
-    def take(self) -> Counter[int]:
-        """What arrived since the last call. A full pipe loses wake-ups, never signals."""
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self.reader, 4096):
-                pass
-        taken, self.counts = self.counts, Counter()
-        return taken
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Arbiter:
@@ -271,7 +182,7 @@ class _Arbiter:
         fleet: Fleet,
         performer: Performer,
         selector: selectors.BaseSelector,
-        signals: _Signals,
+        signals: Signals,
         notifier: Notifier,
     ) -> None:
         self.fleet = fleet

@@ -10,6 +10,7 @@ not listen never hurts: sending does not wait, and a failure is logged once.
 import logging
 import os
 import socket
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +24,9 @@ VARIABLES = (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID)
 
 FRESH = 3.0
 """Seconds for which a heartbeat shows life at least: workers give one each second."""
+
+LONGEST_REASON = 300
+"""Characters of what a status says about a failure; the log has all of it."""
 
 log = logging.getLogger("pronghorn.error")
 
@@ -65,7 +69,12 @@ def state_of(fleet: Fleet) -> Said:
         return Said(Service.SERVING, main, f"paused: {len(fleet.workers)} workers left")
     if successor and not successor.ready:
         return Said(Service.SERVING, main, f"upgrading, the new arbiter has pid {successor.pid}; {serves}")
-    return Said(Service.SERVING, main, serves)
+    return Said(Service.SERVING, main, f"{serves}; {_one_line(fleet.failure)}" if fleet.failure else serves)
+
+
+def _one_line(text: str) -> str:
+    # It holds what an application has raised: a line more would be one more assignment (sd_notify(3)).
+    return textwrap.shorten(text, LONGEST_REASON, placeholder=" …")
 
 
 def lines_between(before: Said, after: Said, now: float) -> list[str]:

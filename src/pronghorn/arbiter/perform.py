@@ -137,8 +137,8 @@ class Performer:
                 return [self._spawn(action)]
             case Send(pid, order):
                 self._send(pid, order)
-            case LoadSettings(generation):
-                return self._load_settings(generation)
+            case LoadSettings(generation, asked):
+                return self._load_settings(generation, asked=asked)
             case StopLoading(order):
                 self._stop_loading(order)
             case Withdraw():
@@ -209,6 +209,11 @@ class Performer:
     def close(self) -> None:
         """Gives back what the arbiter holds outside its process."""
         self._stop_loading(Order.KILL)
+        for pid in self._abandoned:
+            # The program that called `pronghorn.run` goes on, and would keep them as zombies.
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
         self._keep(set())
         for pid in list(self._children):
             self._forget(pid)
@@ -323,13 +328,13 @@ class Performer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, SIGNALS[order])
 
-    def _load_settings(self, number: int) -> list[Event]:
+    def _load_settings(self, number: int, *, asked: bool) -> list[Event]:
         self._stop_loading(Order.KILL)
         foreign = (*self._means.foreign, *self._means.lineage.descriptors, self._leash_held)
         limit = self._generations[max(self._generations)].settings.fleet.boot_timeout
         task = Task(self._means.sources, self._means.folder, self._listeners, foreign, limit)
         try:
-            self._preparing = Preparation(number, task)
+            self._preparing = Preparation(number, task, asked=asked)
         except OSError as error:
             return [SettingsRejected(number, f"no process can be forked to read the settings: {error.strerror}")]
         self._selector.register(self._preparing, selectors.EVENT_READ, self._preparing.pid)
@@ -350,7 +355,8 @@ class Performer:
         self._listeners += tuple(one for one in generation.listeners if one not in self._listeners)
         self._end_preparation(preparing)
         try:
-            self._means.hooks.reload(generation)
+            if preparing.asked:
+                self._means.hooks.reload(generation)
         except HookError as error:
             tell(error)
             self._discard(preparing.number)

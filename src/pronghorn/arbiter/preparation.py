@@ -13,15 +13,15 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import msgspec
 
 from pronghorn.arbiter.generation import NO_HOOKS, Generation
+from pronghorn.arbiter.hooks import at_most
 from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.errors import StartError
@@ -104,11 +104,12 @@ class Task:
 
 
 class Preparation:
-    """The arbiter's end of one child that prepares generation `number`."""
+    """The arbiter's end of one child that prepares generation `number`; `asked`: a HUP asked for it."""
 
-    def __init__(self, number: int, task: Task) -> None:
+    def __init__(self, number: int, task: Task, *, asked: bool = True) -> None:
         """Forks the child. OSError if the kernel refuses."""
         self.number = number
+        self.asked = asked
         self.answered = False
         self._held = task.held
         self._task = task
@@ -160,11 +161,14 @@ class Preparation:
 
     def _hooks(self) -> Hooks:
         """The hooks, read in this process; they are functions, and no data."""
-        with contextlib.chdir(self._task.folder), _at_most(self._task.limit):
-            try:
+        late = "it takes longer than boot_timeout when the arbiter reads it for its hooks"
+        try:
+            with contextlib.chdir(self._task.folder), at_most(self._task.limit, late):
                 return self._task.sources.hooks()
-            except StartError as error:
-                raise StartError("; ".join(str(error).splitlines())) from error
+        except StartError as error:
+            raise StartError("; ".join(str(error).splitlines())) from error
+        except TimeoutError as error:
+            raise StartError(str(error)) from error
 
     def close(self) -> None:
         """Closes the arbiter's end, with what may have been sent meanwhile and is not wanted any more."""
@@ -192,22 +196,6 @@ class Preparation:
 
     def _give_back(self, listeners: Iterable[Listener]) -> None:
         close_listeners(listener for listener in listeners if listener not in self._held)
-
-
-@contextlib.contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """After so long TimeoutError is raised in the block: what the child could read in time may still wait here."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError("it takes longer than boot_timeout when the arbiter reads it for its hooks")
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _live(task: Task, arbiter: int, pipe: socket.socket) -> NoReturn:
@@ -247,13 +235,14 @@ def _leave_the_arbiter(task: Task, arbiter: int) -> None:
         faulthandler.enable(sys.stderr, all_threads=True)
 
 
-def _prepare(task: Task) -> tuple[Prepared | Refused, list[socket.socket]]:
+def _prepare(task: Task) -> tuple[Prepared | Refused, list[Listener]]:
     try:
         os.chdir(task.folder)
         settings, hooked = task.sources.settings()
-        generation = Generation.prepare(settings, task.held)
+        # Before the listeners: whatever fails or hangs here leaves no socket file behind.
         with masked(settings.identity.umask):
             observe_log.setup(settings.logs, Configuration(settings))
+        generation = Generation.prepare(settings, task.held)
     except StartError as error:
         return Refused("; ".join(str(error).splitlines())), []
     except BaseException as error:  # noqa: BLE001 - the top of a process; the arbiter logs it
@@ -261,14 +250,15 @@ def _prepare(task: Task) -> tuple[Prepared | Refused, list[socket.socket]]:
         return Refused(f"{type(error).__name__}: {error}"), []
     places = {listener.socket: place for place, listener in enumerate(task.held)}
     opened = [Opened(one.text, places.get(one.socket), one.path, one.inode) for one in generation.listeners]
-    fresh = [listener.socket for listener in generation.listeners if listener.socket not in places]
+    fresh = [listener for listener in generation.listeners if listener.socket not in places]
     return Prepared(generation.settings, tuple(opened), hooked), fresh
 
 
-def _send(pipe: socket.socket, answer: Prepared | Refused, fresh: list[socket.socket]) -> None:
+def _send(pipe: socket.socket, answer: Prepared | Refused, fresh: list[Listener]) -> None:
     try:
-        socket.send_fds(pipe, [msgspec.msgpack.encode(answer)], [sock.fileno() for sock in fresh])
+        socket.send_fds(pipe, [msgspec.msgpack.encode(answer)], [listener.socket.fileno() for listener in fresh])
     except (OSError, UnicodeEncodeError) as error:
+        close_listeners(fresh)
         # More than 253 new addresses, or settings beyond what a message can hold: some 200 KB. Or a path that is no
         # text.
         why = error.strerror if isinstance(error, OSError) else f"{error.object!r} is not UTF-8"

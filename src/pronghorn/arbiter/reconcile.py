@@ -109,12 +109,15 @@ def _stop_late_loading(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:
     limit = fleet.policy.boot_timeout
     why = f"the settings could not be read within {limit:g} s (boot_timeout); the stack of what hangs is on stderr"
     fleet = replace(fleet, loading=replace(loading, overdue=True, kill_at=now + QUICK))
-    return fleet, [reload_failed(fleet, why), StopLoading(Order.ABORT)]
+    fleet, actions = reload_failed(fleet, why)
+    return fleet, [*actions, StopLoading(Order.ABORT)]
 
 
-def reload_failed(fleet: Fleet, why: str) -> Say:
-    """The line that ends a reload without any effect."""
-    return Say(Level.ERROR, f"reload failed: {why}; generation {fleet.generation} goes on serving unchanged")
+def reload_failed(fleet: Fleet, why: str) -> tuple[Fleet, list[Action]]:
+    """Ends a reload that has changed nothing."""
+    text = f"reload failed: {why}"
+    said = Say(Level.ERROR, f"{text}; generation {fleet.generation} goes on serving unchanged")
+    return replace(fleet, failure=text), [said]
 
 
 def _drain_surplus(fleet: Fleet, now: float) -> tuple[Fleet, list[Action]]:

@@ -27,7 +27,6 @@ from pronghorn.arbiter.command import Command
 from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.arbiter.pidfile import NEW, Pidfile, remove_stale
 from pronghorn.errors import HookError, StartError
-from pronghorn.options.address import FdAddress, TcpAddress, UnixAddress, parse_address
 from pronghorn.options.inherited import HANDOVER
 from pronghorn.worker.boot import ARBITER_SIGNALS
 from pronghorn.worker.hooks import tell
@@ -307,43 +306,6 @@ def _listener(passed: Passed) -> Listener:
     sock.set_inheritable(False)
     sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     return Listener(passed.text, sock, passed.path, passed.inode)
-
-
-def claim(held: Sequence[Listener], addresses: Sequence[str]) -> list[Listener]:
-    """The listeners handed over, named as the new settings name them.
-
-    The same socket may be written in another way than before (`:8000` and `0.0.0.0:8000`, a path with `./`), and a
-    second one cannot be bound beside it.
-    """
-    known = {listener.text for listener in held}
-    names = {place: text for text in addresses if text not in known for place in _places(text)}
-    return [
-        listener
-        if listener.text in addresses
-        else Listener(names.get(_place_of(listener), listener.text), listener.socket, listener.path, listener.inode)
-        for listener in held
-    ]
-
-
-def _places(text: str) -> list[tuple[object, ...]]:
-    match parse_address(text):
-        case UnixAddress(path):
-            return [(socket.AF_UNIX, str(Path(path).absolute()))]
-        case TcpAddress(host, port) if port:
-            with contextlib.suppress(OSError):
-                found = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)  # noqa: S104
-                return [(family, name[0], name[1]) for family, _, _, _, name in found]
-        case TcpAddress() | FdAddress():
-            pass
-    return []
-
-
-def _place_of(listener: Listener) -> tuple[object, ...]:
-    if listener.path:
-        return (socket.AF_UNIX, listener.path)
-    name = listener.socket.getsockname()
-    family = listener.socket.family
-    return (family, *name[:2]) if family in (socket.AF_INET, socket.AF_INET6) else (family, name)
 
 
 def _say(link: socket.socket, message: Ready | Failed) -> None:

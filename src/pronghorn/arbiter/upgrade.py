@@ -36,7 +36,7 @@ def on_upgrade(fleet: Fleet, event: Upgrade, now: float) -> Decision:
     why = _obstacle(fleet)
     if why:
         return fleet, [Say(Level.WARNING, f"USR2 is ignored: {why}")]
-    fleet = replace(fleet, successor=Successor(kill_at=now + fleet.policy.boot_timeout))
+    fleet = replace(fleet, successor=Successor(kill_at=now + fleet.policy.boot_timeout), failure="")
     return fleet, [StartSuccessor()]
 
 
@@ -81,7 +81,7 @@ def on_successor_failed(fleet: Fleet, event: SuccessorFailed, now: float) -> Dec
     if successor is None:
         return fleet, []
     if successor.pid is None:
-        return replace(fleet, successor=None), [_failed(fleet, event.why)]
+        return _failed(replace(fleet, successor=None), event.why)
     return replace(fleet, successor=replace(successor, why=successor.why or event.why)), []
 
 
@@ -96,18 +96,17 @@ def on_successor_ended(fleet: Fleet, event: SuccessorEnded, now: float) -> Decis
     end = describe(Exited(event.pid, event.status, event.signal))
     if not successor.ready:
         hint = "; its standard error says more" if event.status and not successor.why else ""
-        return fleet, [
-            _failed(fleet, successor.why or f"the new arbiter ({successor.name}) {end} before it was ready{hint}")
-        ]
+        return _failed(fleet, successor.why or f"the new arbiter ({successor.name}) {end} before it was ready{hint}")
     quiet = not event.status and not event.signal
     goes_on = "this one starts its workers again" if fleet.paused else "this one goes on"
     text = f"the new arbiter ({successor.name}) {end}: {goes_on}"
     return replace(fleet, paused=False), [Say(Level.INFO if quiet else Level.ERROR, text)]
 
 
-def _failed(fleet: Fleet, why: str) -> Say:
+def _failed(fleet: Fleet, why: str) -> Decision:
     outcome = "stays paused" if fleet.paused else "goes on serving unchanged"
-    return Say(Level.ERROR, f"upgrade failed: {why}; this arbiter {outcome}")
+    text = f"upgrade failed: {why}"
+    return replace(fleet, failure=text), [Say(Level.ERROR, f"{text}; this arbiter {outcome}")]
 
 
 def on_pause(fleet: Fleet, event: Pause, now: float) -> Decision:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pronghorn.errors import SettingsError, StartError
 from pronghorn.observe import logconfig, metrics
-from pronghorn.observe.logger import Logger, all_handlers
+from pronghorn.observe.logger import Logger, all_handlers, give, name_of
 from pronghorn.observe.records import NAME, SinkHandler, json_record
 from pronghorn.observe.sink import STANDARD, Sink
 from pronghorn.observe.stream import ErrorStream
@@ -197,13 +197,14 @@ def dump_stacks_here() -> None:
 
 def give_to(uid: int, gid: int) -> None:
     """Makes the log files the user's own; says so if that cannot be done."""
-    sinks = [handler.sink for handler in all_handlers() if isinstance(handler, SinkHandler)]
-    for sink in [*sinks, *([_process.sink] if _process.sink else [])]:
+    # What is printed goes there also where a logger of the user's has no such handler.
+    own = [] if _process.sink is None else [SinkHandler(_process.sink)]
+    for handler in [*all_handlers(), *own]:
         try:
-            sink.give_to(uid, gid)
+            give(handler, uid, gid)
         except OSError as error:
             reason = error.strerror or str(error)
-            log.error("log %s cannot be given to user %d: %s", sink.name, uid, reason)  # noqa: TRY400
+            log.error("%s cannot be given to user %d: %s", name_of(handler), uid, reason)  # noqa: TRY400
 
 
 def error_stream() -> ErrorStream:

@@ -20,7 +20,7 @@ from pronghorn.errors import SettingsError
 from pronghorn.observe import logconfig, metrics
 from pronghorn.observe.json_line import current_request_id
 from pronghorn.observe.records import CLOCK, FORMAT, JsonFormatter, LineFormatter, SinkHandler
-from pronghorn.observe.sink import Sink
+from pronghorn.observe.sink import Sink, give_file
 from pronghorn.observe.syslog import SyslogHandler
 
 # As the access log that is written natively has it (observe/access.pyx).
@@ -224,7 +224,7 @@ class Logger:
                 _reopen(handler)
             except OSError as error:
                 reason = error.strerror or str(error)
-                self.error_log.error("%s cannot be opened anew: %s", _name_of(handler), reason)
+                self.error_log.error("%s cannot be opened anew: %s", name_of(handler), reason)
 
     def close_on_exec(self) -> None:
         """Nothing has to be done: files that Python opens are closed by exec."""
@@ -302,7 +302,16 @@ def _reopen(handler: logging.Handler) -> None:
             old.close()
 
 
-def _name_of(handler: logging.Handler) -> str:
+def give(handler: logging.Handler, uid: int, gid: int) -> None:
+    """Makes its log file, if it has one, the user's own, who will open it anew. OSError if that cannot be done."""
+    if isinstance(handler, SinkHandler):
+        handler.sink.give_to(uid, gid)
+    elif isinstance(handler, logging.FileHandler) and handler.stream is not None:
+        give_file(handler.baseFilename, handler.stream.fileno(), uid, gid)
+
+
+def name_of(handler: logging.Handler) -> str:
+    """How log lines call it."""
     if isinstance(handler, SinkHandler):
         return f"log {handler.sink.name}"
     return f"log {handler.baseFilename}" if isinstance(handler, logging.FileHandler) else repr(handler)

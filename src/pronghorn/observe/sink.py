@@ -67,16 +67,9 @@ class Sink:
             os.close(old)
 
     def give_to(self, uid: int, gid: int) -> None:
-        """Makes the log file the user's own, who will open it anew. Raises OSError if that cannot be done.
-
-        Only a plain file under the very path: behind a symbolic or a hard link somebody who may write to the folder
-        could have put a file that is nobody else's to give away (CVE-2016-1247).
-        """
-        if self.target == STANDARD or not self._regular:
-            return
-        there, here = os.lstat(self._path), os.fstat(self._descriptor)
-        if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) and here.st_nlink == 1:
-            os.fchown(self._descriptor, uid, gid)
+        """Makes the log file the user's own, who will open it anew. Raises OSError if that cannot be done."""
+        if self.target != STANDARD:
+            give_file(self._path, self._descriptor, uid, gid)
 
     def fileno(self) -> int:
         """The descriptor that is written to; another one after `reopen`."""
@@ -192,6 +185,20 @@ def _open_standard(descriptor: int) -> int:
         except OSError:
             return os.dup(descriptor)
     return os.dup(descriptor)
+
+
+def give_file(path: str | Path, descriptor: int, uid: int, gid: int) -> None:
+    """Makes the open log file the user's own. OSError if that cannot be done.
+
+    Only a plain file under the very path: behind a symbolic or a hard link somebody who may write to the folder could
+    have put a file that is nobody else's to give away (CVE-2016-1247).
+    """
+    here = os.fstat(descriptor)
+    if not stat.S_ISREG(here.st_mode):
+        return
+    there = os.lstat(path)
+    if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) and here.st_nlink == 1:
+        os.fchown(descriptor, uid, gid)
 
 
 def _forget_threads() -> None:

@@ -30,7 +30,7 @@ class DevelopmentOptions(Struct, frozen=True, kw_only=True):
         str,
         Option(
             doc="How changes are noticed: `inotify` has the kernel tell (package watchfiles, "
-            "`pip install pronghorn[reload]`), `poll` looks at each file four times a second, `auto` is `inotify` "
+            "`pip install 'pronghorn[reload]'`), `poll` looks at each file four times a second, `auto` is `inotify` "
             "where watchfiles is installed.",
             flags=("--reload-engine",),
             gunicorn="reload_engine",

@@ -115,7 +115,7 @@ class FleetOptions(Struct, frozen=True, kw_only=True):
         float,
         Option(
             doc="Time that a worker gets to import the application and be ready; then it is killed. Also the time that "
-            "a reload gets to read the settings.",
+            "a reload gets to read the settings, and a hook of the arbiter that runs while the workers serve.",
             unit=Unit.SECONDS,
             minimum=1,
             maximum=LONGEST,

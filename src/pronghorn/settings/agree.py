@@ -76,7 +76,7 @@ def _missing_packages(values: Mapping[str, Any], origins: Mapping[str, str]) -> 
     if values["reload_engine"] == "inotify" and values["reload"] and importlib.util.find_spec("watchfiles") is None:
         yield (
             f"{origins['reload_engine']}: reload_engine: inotify needs the package watchfiles; "
-            "pip install pronghorn[reload], or use poll"
+            "pip install 'pronghorn[reload]', or use poll"
         )
 
 

@@ -94,7 +94,8 @@ HOOKS: dict[str, Point] = {
     "worker_int": Point(
         arguments=("worker",),
         process=Process.WORKER,
-        moment="on INT or QUIT, before the requests that run are cut off",
+        moment="on INT or QUIT, before the requests that run are cut off; with `reload`, when the worker begins to "
+        "leave after it has seen a file change",
         raises="logged; the worker stops all the same",
     ),
     "worker_abort": Point(

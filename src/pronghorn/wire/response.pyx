@@ -215,7 +215,7 @@ cdef int append_header(Buffer* out, object header, Verdict* verdict) except -1:
     if kind == HOP_BY_HOP:
         return 0
     if kind == CONNECTION:
-        if "close" in value.lower().replace(" ", "").split(","):
+        if any(option.strip(" \t") == "close" for option in value.lower().split(",")):   # RFC 9110 section 7.6.1
             verdict.flags |= SAID_CLOSE
         return 0
     if kind == CONTENT_LENGTH:

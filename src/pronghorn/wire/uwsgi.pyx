@@ -189,6 +189,8 @@ cdef int write_line(const Cursor* bytes, const Variable* header, Buffer* out) no
 
 cdef inline int copy(const Cursor* bytes, Span text, Buffer* out) noexcept nogil:
     cdef Cursor value = part(bytes, text.start, text.length)
+    if left(&value) == 0:
+        return 0        # there may be no memory to copy nothing to
     if reserve(out, left(&value)) < 0:
         return -1
     out.size += copy_out(&value, left(&value), <uint8_t*>out.data + out.size)

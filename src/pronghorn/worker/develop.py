@@ -30,6 +30,7 @@ class Development:
         self._files = Files(options.reload_extra_files) if options.reload else None
         self._watch: Watch | None = None
         self._greenlets = False
+        self._changed = False
         self.broken = False
 
     def __repr__(self) -> str:
@@ -55,12 +56,14 @@ class Development:
             engine = engine_in_use(self._options.reload_engine, greenlets=self._greenlets)
             self._watch = Watch(self._files, engine, self._tell)
 
-    def leave(self) -> None:
-        """The worker drains. What it alone may have seen is told."""
+    def leave(self) -> bool:
+        """The worker drains. What it alone may have seen is told; whether it has ever seen a change."""
         if self._watch is not None:
             self._watch.last_look()
+        return self._changed
 
     def _tell(self, changed: Mapping[str, Signature]) -> None:
+        self._changed = True
         here = str(Path.cwd()) + os.sep
         names = sorted(path.removeprefix(here) for path in changed)
         if len(names) > MOST_NAMED:

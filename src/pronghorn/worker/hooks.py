@@ -97,7 +97,7 @@ class Life:
         return wrapped
 
     def interrupt(self) -> None:
-        """INT or QUIT has come."""
+        """INT or QUIT has come, or the worker leaves because a file has changed."""
         self.worker.alive = False
         self.hooks.try_call("worker_int", self.worker)
 

@@ -1,8 +1,8 @@
 """The standard library as it was before gevent patched it, for the arbiter.
 
-A `gunicorn.conf.py` that begins with `gevent.monkey.patch_all()` patches the arbiter, and so does preloading for a
-worker class with greenlets. But the arbiter waits, forks and reaps by itself: gevent's `fork` would have libev reap its
-children, its `signal` keep SIGCHLD from it, and `selectors` has lost what waits in the kernel.
+A `gunicorn.conf.py` that begins with `gevent.monkey.patch_all()` patches the arbiter, and so does a hook that it calls,
+or preloading for a worker class with greenlets. But the arbiter waits, forks and reaps by itself: gevent's `fork` would
+have libev reap its children, its `signal` keep SIGCHLD from it, and `selectors` has lost what waits in the kernel.
 """
 
 import importlib

@@ -186,10 +186,12 @@ def _drain(serving: Serving, watch: Watch, limit: float) -> None:
     if watch.mode is Mode.SERVING:
         watch.mode = Mode.DRAINING
         serving.life.worker.alive = False
-        if serving.development is not None:
-            serving.development.leave()
+        outdated = serving.development is not None and serving.development.leave()
         serving.row.state = scoreboard.DRAINING
         serving.engine.drain()
+        if outdated:
+            # Gunicorn's reloader calls it too, as soon as it sees a change: its worker ends there and then.
+            serving.life.interrupt()
 
 
 def _stop(serving: Serving, watch: Watch) -> None:

@@ -116,7 +116,7 @@ class Faults:
 
     def soon_before(self, at: float) -> str:
         """The faults of the fifteen seconds before a moment."""
-        return ", ".join(f"{name} {at - began:.1f} s" for began, name in self.diary if 0 <= at - began <= 15)  # noqa: PLR2004
+        return ", ".join(f"{name} {at - began:.1f} s" for began, name in self.diary if 0 <= at - began <= 15)
 
 
 def soak(scene: Scene) -> None:

@@ -1,0 +1,3 @@
+"""Names with an underscore are refused."""
+
+header_map = "refuse"
