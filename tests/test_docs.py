@@ -55,6 +55,12 @@ def test_the_exit_statuses(name):
     )
 
 
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *DOCS.glob("*.md")], ids=lambda page: page.name)
+def test_a_page_is_text(page):
+    """With a control character in it git and grep take a page for binary."""
+    assert re.findall(r"[^\n\x20-\x7e\xa0-\U0010ffff]", page.read_text()) == []
+
+
 def test_every_page_is_listed():
     listed = set(re.findall(r"\]\(([\w.-]+)\)", (DOCS / "index.md").read_text()))
     pages = {path.name for path in DOCS.iterdir() if path.suffix in (".md", ".json")}

@@ -46,7 +46,7 @@ def _differences() -> Iterator[str]:
 def _code(pattern: str) -> str:
     if pattern in {"", "*"}:
         return "" if pattern == "*" else "nothing"
-    return f"`{pattern}`".replace("|", "\\|")
+    return f"`{pattern}`".replace("|", "\\|").replace("\0", "\\0")
 
 
 def _cases() -> Iterator[str]:

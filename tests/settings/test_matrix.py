@@ -173,6 +173,12 @@ def bind(start, place):
         assert client.get().status == 200
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether each of its threads is: a signal is not heard before the end of a system call, such as accept."""
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+
 @observes("backlog")
 def backlog(start, place):
     # Where nobody accepts, a unix socket says at once that its queue is full: at one more than the backlog.
@@ -181,6 +187,7 @@ def backlog(start, place):
     os.kill(worker, signal.SIGSTOP)
     with contextlib.ExitStack() as stack:
         stack.callback(os.kill, worker, signal.SIGCONT)
+        wait_for(lambda: is_stopped(worker), "the worker to be stopped")
         for _ in range(4):
             client = stack.enter_context(socket.socket(socket.AF_UNIX))
             client.setblocking(False)
