@@ -275,7 +275,7 @@ cdef inline void write_call(
 
 
 cdef inline uint8_t put_text(char* place, Text text, size_t most) noexcept nogil:
-    """Copies a text as far as there is room; its size. To put a last word together from octets costs more than they do."""
+    """Copies a text as far as there is room; its size. Putting a last word together would cost more than its octets."""
     cdef size_t at = 0, size = min(text.size, most)
     cdef uint64_t word
     cdef uint32_t half
