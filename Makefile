@@ -8,8 +8,9 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asan test-tsan test-proxies model fuzz fuzz-all fuzz-replay fuzz-corpus fuzz-coverage lint \
-	types docs build bench faults soak reliability slow compare-security dropin clean
+.PHONY: help demo test asan test-asan test-tsan stress test-proxies model fuzz fuzz-all fuzz-replay fuzz-corpus \
+	fuzz-coverage lint types docs build bench faults soak reliability slow compare-security dropin \
+	clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,30 +46,40 @@ ASAN_TESTS ?= tests
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 ASAN_REPORTS := $(CURDIR)/$(ASAN)/reports
 
-$(ASAN)/.built: $(VENV)/.installed $(NATIVE)
+$(ASAN)/.built: $(VENV)/.built
 	rm -rf $(ASAN)
-	mkdir -p $(ASAN)
-	cp -r setup.py pyproject.toml src $(ASAN)
+	mkdir -p $(ASAN)/build
+	cp -rp setup.py pyproject.toml src $(ASAN)
+	cp -rp build/cython $(ASAN)/build          # the same C; only the compiler is told something else
 	find $(ASAN)/src \( -name '*.so' -o -name '*.c' \) -delete
 	cd $(ASAN) && PRONGHORN_DEBUG=1 CFLAGS='-fsanitize=address,undefined -fno-omit-frame-pointer -O1 -g' \
-		$(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace --force
+		$(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace --force --parallel 2
 	touch $@
+
+SANITIZED = LD_PRELOAD=$(ASAN_RUNTIME) PYTHONPATH=$(CURDIR)/$(ASAN)/src PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1:log_path=$(ASAN_REPORTS)/asan \
+	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(ASAN_REPORTS)/ubsan
+
+asan: build $(ASAN)/.built
+	find src -name '*.py' -exec cp --parents {} $(ASAN) \;
+	ln -sfn $(CURDIR)/docs $(ASAN)/docs        # the generated documents are looked for beside src
+	rm -rf $(ASAN_REPORTS) && mkdir -m 1777 $(ASAN_REPORTS)
+
+test-asan: asan build/fuzz/replay/.built  ## the suite on a debug build with AddressSanitizer and UBSan; ASAN_TESTS='tests/engine'
+	$(SANITIZED) $(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist worksteal $(ASAN_TESTS)
+	@! grep -h . $(ASAN_REPORTS)/* 2>/dev/null
+
+SEED ?= $(shell od -An -N3 -tu4 /dev/urandom)
+
+stress: asan  ## the debug build's threads held up at hand-overs, clients of all kinds; SECONDS=600 SEED=7
+	$(SANITIZED) $(BIN)/python -m tests.threads.stress $(SECONDS) $(SEED)
+	@! grep -h . $(ASAN_REPORTS)/* 2>/dev/null
 
 test-tsan: build  ## the code that runs without the interpreter lock, under ThreadSanitizer; TURNS=20000
 	$(BIN)/python -m tests.threads $(TURNS)
 
 model:  ## every order in which threads can hand things to one another; needs spin, see models/README.md
 	@$(PYTHON) -m models
-
-test-asan: build build/fuzz/replay/.built $(ASAN)/.built  ## the suite on a debug build with AddressSanitizer and UBSan; ASAN_TESTS='tests/engine'
-	find src -name '*.py' -exec cp --parents {} $(ASAN) \;
-	ln -sfn $(CURDIR)/docs $(ASAN)/docs        # the generated documents are looked for beside src
-	rm -rf $(ASAN_REPORTS) && mkdir -m 1777 $(ASAN_REPORTS)
-	LD_PRELOAD=$(ASAN_RUNTIME) PYTHONPATH=$(CURDIR)/$(ASAN)/src PYTHONMALLOC=malloc \
-		ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1:log_path=$(ASAN_REPORTS)/asan \
-		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(ASAN_REPORTS)/ubsan \
-		$(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist worksteal $(ASAN_TESTS)
-	@! grep -h . $(ASAN_REPORTS)/* 2>/dev/null
 
 # What is fuzzed is compiled a second time, with the targets: see fuzz/README.md. `replay` needs gcc only, `libfuzzer`
 # clang-14, and `coverage` gcov, which comes with gcc.

@@ -26,6 +26,9 @@ PATIENCE = 20.0
 ADDRESS_SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 """`make test-asan` runs: a process needs terabytes of addresses, and the sanitizer must be loaded before all else."""
 
+COPIES_STACKS = "greenlet copies stacks, red zones included, which AddressSanitizer takes for reading out of bounds"
+"""Why nothing can be served in greenlets then."""
+
 
 def preloading(library: Path | str) -> str:
     """The LD_PRELOAD of a process that is to have `library` beside what this one has."""

@@ -7,10 +7,8 @@
 
 #include BATON_C
 
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#define DRIVER "baton"
+#include "driver.h"
 
 #define NAME(name) __pyx_f_9pronghorn_6engine_5baton_##name
 #define E(name) __pyx_e_9pronghorn_6engine_5baton_##name
@@ -23,18 +21,6 @@ static Baton baton;
 static pthread_mutex_t gil = PTHREAD_MUTEX_INITIALIZER;
 static long turns, most, taken, kept;                   /* the leader's own */
 static int in_loop, finished;
-
-static unsigned draw(unsigned *seed) {
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
-
-static void must(int truth, const char *what) {
-    if (!truth) {
-        fprintf(stderr, "baton: %s\n", what);
-        abort();
-    }
-}
 
 static void compute(long ns) {
     struct timespec now, end;
@@ -143,7 +129,7 @@ int main(int argc, char **argv) {
     must(turns == most, "turns were lost");
     must(baton.computing == 0, "a call is still counted as computing");
     must(taken > 0 && kept > 0, "nothing was handed over");
-    NAME(baton_destroy)(&baton, SEATS);
+    NAME(baton_destroy)(&baton);
     printf("baton: %ld turns, %ld hand-overs, %ld calls that kept it\n", turns, taken, kept);
     return 0;
 }

@@ -47,11 +47,11 @@ def writing(environ, start_response):
 
 
 def echo(environ, start_response):
-    data = b""
+    blocks = []
     while block := environ["wsgi.input"].read(1000):
-        data += block
+        blocks.append(block)
     start_response("200 OK", [("Content-Type", "application/octet-stream")])
-    return [data]
+    return [b"".join(blocks)]
 
 
 def lines(environ, start_response):

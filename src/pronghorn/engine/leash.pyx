@@ -46,11 +46,8 @@ cdef void* wait_for_the_end(void* argument) noexcept nogil:
     return NULL
 
 
-def end_with(int fd, double seconds):
-    """Has this process end at the latest `seconds` after the other end of the pipe `fd` is closed.
-
-    Call it once. Raises OSError when the system refuses a thread.
-    """
+cdef int start_waiting(int fd, double seconds) noexcept nogil:
+    """0, or the number of the error with which the system refuses a thread."""
     global leash
     cdef pthread_t thread
     cdef pthread_attr_t attributes
@@ -67,5 +64,14 @@ def end_with(int fd, double seconds):
     failed = pthread_create(&thread, &attributes, wait_for_the_end, NULL)
     pthread_sigmask(SIG_SETMASK, &before, NULL)
     pthread_attr_destroy(&attributes)
+    return failed
+
+
+def end_with(int fd, double seconds):
+    """Has this process end at the latest `seconds` after the other end of the pipe `fd` is closed.
+
+    Call it once. Raises OSError when the system refuses a thread.
+    """
+    cdef int failed = start_waiting(fd, seconds)
     if failed:
         raise OSError(failed, "cannot start the thread that waits for the arbiter's end")

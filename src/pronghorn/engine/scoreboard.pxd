@@ -22,7 +22,7 @@ cdef enum:
     PATH_MOST = 224
     ID_MOST = 128           # and of a request's id: a longer one is none (Exchange.request_id)
 
-cdef struct Call:           # one thread of the pool, and the request it runs
+cdef struct Call:           # one thread of the pool, and the request it runs; all aligned to words
     uint64_t sequence
     uint64_t started_ns     # when the application was called; 0: it runs none
     uint32_t connection     # serial of the connection,
@@ -82,6 +82,6 @@ cdef class Slot:
 cdef void publish_call(
     Call* call, uint64_t started_ns, uint32_t connection, uint32_t number, str method, str address, str path, str name
 ) noexcept
-cdef void end_call(Call* call) noexcept
+cdef void end_call(Call* call) noexcept nogil
 
 cdef str name_request(int pid, uint32_t connection, uint32_t number)

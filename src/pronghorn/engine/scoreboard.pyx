@@ -11,7 +11,7 @@ from urllib.parse import quote
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from cpython.unicode cimport PyUnicode_DecodeLatin1, PyUnicode_GET_LENGTH
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from pronghorn.engine.posix cimport load_u64, monotonic_ns
@@ -21,15 +21,23 @@ cdef extern from "Python.h":
 
 cdef extern from * nogil:
     """
-    /* Plain stores that no compiler moves across the sequence; on x86-64 they cost nothing beside the stores. */
-    #define ph_begin(call) do { __atomic_store_n(&(call)->sequence, (call)->sequence + 1, __ATOMIC_RELAXED); \\
+    /* What is between the two sequences is read while it is written, so each piece of it is an atomic of its own: no
+       compiler may tear it or move it across them. On x86-64 all of these are plain moves. */
+    #define ph_put(place, value) __atomic_store_n((place), (value), __ATOMIC_RELAXED)
+    #define ph_get(place) __atomic_load_n((place), __ATOMIC_RELAXED)
+    #define ph_begin(call) do { ph_put(&(call)->sequence, (call)->sequence + 1); \\
                                 __atomic_thread_fence(__ATOMIC_RELEASE); } while (0)
     #define ph_finish(call) __atomic_store_n(&(call)->sequence, (call)->sequence + 1, __ATOMIC_RELEASE)
-    #define ph_reread(p) (__atomic_thread_fence(__ATOMIC_ACQUIRE), __atomic_load_n((p), __ATOMIC_RELAXED))
+    #define ph_reread(place) (__atomic_thread_fence(__ATOMIC_ACQUIRE), ph_get(place))
     """
     void begin_write "ph_begin"(Call* call)
     void finish_write "ph_finish"(Call* call)
     uint64_t load_behind "ph_reread"(const uint64_t* place)
+    uint64_t get_word "ph_get"(const uint64_t* place)
+    void put_word "ph_put"(uint64_t* place, uint64_t value)
+    void put_half "ph_put"(uint32_t* place, uint32_t value)
+    void put_quarter "ph_put"(uint16_t* place, uint16_t value)
+    void put_octet "ph_put"(uint8_t* place, uint8_t value)
 
 cdef tuple INCIDENT_NAMES = (       # in the order of incidents.pxd
     "refused", "late_head", "late_body", "late_reader", "left", "turned_away", "full", "evicted", "no_descriptor",
@@ -96,7 +104,7 @@ cdef class Slot:
         """Gives the row back: its worker is gone."""
         cdef uint32_t i
         for i in range(min(self.row.threads, <uint32_t>MAX_SEATS)):
-            self.calls[i].started_ns = 0
+            end_call(&self.calls[i])
             if self.calls[i].sequence & 1:      # its thread died while it wrote
                 finish_write(&self.calls[i])
         memset(self.row, 0, sizeof(Row))
@@ -228,31 +236,69 @@ cdef class RunningRequest:
         return f"<RunningRequest {self}>"
 
 
+cdef struct Text:           # latin-1
+    const uint8_t* data
+    size_t size
+
+
+cdef inline Text octets_of(str text) noexcept:
+    cdef Text found
+    found.data = <const uint8_t*>PyUnicode_DATA(text)
+    found.size = <size_t>PyUnicode_GET_LENGTH(text)
+    return found
+
+
 cdef void publish_call(
     Call* call, uint64_t started_ns, uint32_t connection, uint32_t number, str method, str address, str path, str name
 ) noexcept:
+    cdef Text none
+    none.size = 0
+    write_call(
+        call, started_ns, connection, number,
+        octets_of(method), octets_of(address), octets_of(path), octets_of(name) if name is not None else none,
+    )
+
+
+cdef inline void write_call(
+    Call* call, uint64_t started_ns, uint32_t connection, uint32_t number,
+    Text method, Text address, Text path, Text name,
+) noexcept nogil:
     begin_write(call)
-    call.started_ns = started_ns
-    call.connection = connection
-    call.number = number
-    call.method_size = put_text(call.method, method, METHOD_MOST)
-    call.address_size = put_text(call.address, address, ADDRESS_MOST)
-    call.path_size = put_text(call.path, path, PATH_MOST)
-    call.id_size = put_text(call.id, name, ID_MOST) if name is not None else 0
+    put_word(&call.started_ns, started_ns)
+    put_half(&call.connection, connection)
+    put_half(&call.number, number)
+    put_octet(&call.method_size, put_text(call.method, method, METHOD_MOST))
+    put_octet(&call.address_size, put_text(call.address, address, ADDRESS_MOST))
+    put_octet(&call.path_size, put_text(call.path, path, PATH_MOST))
+    put_octet(&call.id_size, put_text(call.id, name, ID_MOST))
     finish_write(call)
 
 
-cdef inline uint8_t put_text(char* place, str text, size_t most) noexcept:
-    """Copies a text as far as there is room; its size."""
-    cdef size_t size = <size_t>PyUnicode_GET_LENGTH(text)
-    if size > most:
-        size = most
-    memcpy(place, PyUnicode_DATA(text), size)
+cdef inline uint8_t put_text(char* place, Text text, size_t most) noexcept nogil:
+    """Copies a text as far as there is room; its size. Putting a last word together would cost more than its octets."""
+    cdef size_t at = 0, size = min(text.size, most)
+    cdef uint64_t word
+    cdef uint32_t half
+    cdef uint16_t quarter
+    while size - at >= 8:
+        memcpy(&word, text.data + at, 8)
+        put_word(<uint64_t*>(place + at), word)
+        at += 8
+    if size & 4:
+        memcpy(&half, text.data + at, 4)
+        put_half(<uint32_t*>(place + at), half)
+        at += 4
+    if size & 2:
+        memcpy(&quarter, text.data + at, 2)
+        put_quarter(<uint16_t*>(place + at), quarter)
+        at += 2
+    if size & 1:
+        put_octet(<uint8_t*>(place + at), text.data[at])
     return <uint8_t>size
 
 
-cdef void end_call(Call* call) noexcept:
-    call.started_ns = 0
+cdef void end_call(Call* call) noexcept nogil:
+    put_word(&call.started_ns, 0)
 
 
 cdef str SAFE = "!$&'()*+,-./:;=@_~"     # RFC 3986 section 3.3: what stands in a path as it is
@@ -262,13 +308,17 @@ cdef str name_request(int pid, uint32_t connection, uint32_t number):
     return f"{pid:x}-{connection:x}-{number:x}"
 
 
-cdef bint read_call(const Call* call, Call* copy) noexcept:
+cdef bint read_call(const Call* call, Call* copy) noexcept nogil:
     """Copies a call in flight; False when there is none, or its thread is just writing and does not come to an end."""
+    cdef const uint64_t* source = <const uint64_t*>call
+    cdef uint64_t* target = <uint64_t*>copy
     cdef uint64_t sequence
+    cdef size_t i
     cdef int _try
     for _try in range(TRIES):
         sequence = load_u64(&call.sequence)
-        copy[0] = call[0]
+        for i in range(sizeof(Call) // sizeof(uint64_t)):
+            target[i] = get_word(source + i)
         if sequence & 1 == 0 and load_behind(&call.sequence) == sequence:
             return copy.started_ns != 0
     return False

@@ -1,0 +1,280 @@
+"""Everything at once on the engine of a debug build, whose threads are held up where something changes hands.
+
+As a program: `python -m tests.threads.stress SECONDS SEED`. The seed fixes what the clients send, what the application
+does and which passages of a hand-over point are delayed; in which order threads come to them stays the scheduler's
+choice, so a failure may need several runs to show again.
+"""
+
+import gc
+import logging
+import os
+import random
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pronghorn
+from pronghorn import debug
+from pronghorn.engine.scoreboard import Scoreboard
+from pronghorn.errors import RequestTimeout
+from pronghorn.testing import serve_engine
+from tests.engine.test_connections import listener, url_of
+from tests.support.apps import Environ, StartResponse
+from tests.support.raw import Client, Response, wait_for
+
+THREADS = 3
+QUEUE = 6
+PROCESSES = 2
+CLIENTS = 6
+"""In each process. Together more than there are threads and places in the queue."""
+
+METHODS = {
+    "hello": "GET", "block": "PUT", "compute": "POST", "echo": "PATCH", "stream": "DELETE", "large": "OPTIONS",
+    "late": "REPORT",
+}  # fmt: skip
+"""What the application can do, each by a method of its own: so the scoreboard shows when two calls are mixed up."""
+
+ABORTS = 0.15
+"""The share of requests whose client leaves."""
+
+
+class Application:
+    """Answers `/KIND/TOKEN` with the token, in the way of its kind, and knows how many calls are inside."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.inside = 0
+        self.most = 0
+        self.lock = threading.Lock()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        _, kind, token = environ["PATH_INFO"].split("/")
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        try:
+            yield from self.answer(kind, token.encode(), environ, start_response)
+        finally:
+            with self.lock:
+                self.inside -= 1
+
+    def answer(self, kind: str, token: bytes, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        """What the call does, and its response."""
+        duration = self.chance.random() * 0.012
+        if kind == "late":
+            pronghorn.timeout(0.02)
+            while True:  # RequestTimeout ends it
+                time.sleep(0.005)
+        if kind == "block":
+            time.sleep(duration)
+        if kind == "compute":
+            end = time.monotonic() + duration
+            while time.monotonic() < end:
+                pass
+        start_response("200 OK", [("Content-Type", "text/plain"), ("X-Token", token.decode())])
+        if kind == "echo":
+            yield environ["wsgi.input"].read()
+        elif kind == "stream":
+            for _ in range(5):
+                time.sleep(duration / 5)
+                yield token
+        elif kind == "large":
+            for _ in range(4):
+                yield token * 10_000
+        else:
+            yield token
+
+
+def expected(kind: str, token: bytes) -> bytes:
+    """The body of the answer."""
+    return token * {"echo": 5_000, "stream": 5, "large": 40_000}.get(kind, 1)
+
+
+class Visitor:
+    """One client: connections one after the other, requests of all kinds, and now and then it leaves."""
+
+    def __init__(self, url: str, name: str, seed: int) -> None:
+        self.url = url
+        self.name = name
+        self.chance = random.Random(f"{seed} {name}")
+        self.count = 0
+        self.seen: Counter[str] = Counter()
+
+    def visit(self, end: float) -> None:
+        """Until `end`."""
+        while time.monotonic() < end:
+            slow = self.chance.random() < 0.3
+            with Client(self.url, receive_buffer=4096 if slow else None) as client:
+                for _ in range(self.chance.randrange(1, 8)):
+                    if not self.talk(client):
+                        break
+
+    def talk(self, client: Client) -> bool:
+        """Some requests at once and their answers. False when the connection is not to be used any more."""
+        kinds = self.chance.choices(list(METHODS), weights=[8, 4, 3, 4, 3, 2, 1], k=self.chance.choice([1, 1, 1, 4]))
+        requests = [(kind, self.token()) for kind in kinds]
+        octets = b"".join(self.request(kind, token) for kind, token in requests)
+        if self.chance.random() < ABORTS:
+            self.abort(client, octets)
+            return False
+        client.send_pieces(octets, [self.chance.randrange(len(octets))])
+        for kind, token in requests:
+            response = client.read_response()
+            self.judge(kind, token, response)
+            if response.closes:
+                return False
+        return True
+
+    def token(self) -> str:
+        """Names one request of all."""
+        self.count += 1
+        return f"{self.name}.{self.count}"
+
+    def request(self, kind: str, token: str) -> bytes:
+        """Its octets."""
+        body = expected(kind, token.encode()) if kind == "echo" else b""
+        return (
+            f"{METHODS[kind]} /{kind}/{token} HTTP/1.1\r\nHost: test\r\nX-Request-ID: {token}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    def abort(self, client: Client, octets: bytes) -> None:
+        """Leaves somewhere inside the request or its answer, half of the time by a reset."""
+        self.seen["left"] += 1
+        client.send(octets[: self.chance.randrange(1, 2 * len(octets))])
+        time.sleep(self.chance.random() * 0.01)
+        if self.chance.random() < 0.5:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def judge(self, kind: str, token: str, response: Response) -> None:
+        """Raises AssertionError unless this is an answer to that request."""
+        self.seen[str(response.status)] += 1
+        if response.status == 503:
+            assert response.headers["retry-after"] == "1", response
+            time.sleep(self.chance.random() * 0.03)
+        elif kind == "late":
+            assert response.status == 504, response
+        else:
+            assert response.status == 200, (kind, token, response.head)
+            assert response.headers["x-token"] == token, (kind, token, response.head)
+            assert response.body == expected(kind, token.encode()), (kind, token)
+
+
+def visit_all(url: str, process: int, seed: int, end: float) -> str:
+    """The clients of one process; what they saw, or what was wrong."""
+    visitors = [Visitor(url, f"{process}-{number}", seed) for number in range(CLIENTS)]
+    wrong: list[str] = []
+
+    def guarded(visitor: Visitor) -> None:
+        try:
+            visitor.visit(end)
+        except BaseException:  # noqa: BLE001  # told by the parent
+            wrong.append(f"{visitor.name}: {traceback.format_exc()}")
+
+    threads = [threading.Thread(target=guarded, args=(visitor,)) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = sum((visitor.seen for visitor in visitors), Counter())
+    return "\n".join(wrong) or f"fine: {dict(seen)}"
+
+
+def watch_board(board: Scoreboard, end: float) -> str:
+    """Reads the calls in flight all the time; says which was not of one request."""
+    count = 0
+    while time.monotonic() < end:
+        for call in board.slot(0).running():
+            _, kind, token = call.path.split("/")
+            if METHODS.get(kind) != call.method or call.request_id != token or call.client != "127.0.0.1":
+                return f"the scoreboard shows parts of two calls: {call!r}"
+            count += 1
+    return f"fine: {count} calls read" if count else "the scoreboard showed no call"
+
+
+class Child:
+    """A process that does something and says how it went."""
+
+    def __init__(self, work: Callable[[], str]) -> None:
+        reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(reader)
+            os.write(writer, work().encode()[:60_000])
+            os._exit(0)
+        os.close(writer)
+        self.said = os.fdopen(reader)
+
+    def verdict(self) -> str:
+        """Waits for its end."""
+        with self.said:
+            said = self.said.read()
+        _, status = os.waitpid(self.pid, 0)
+        return said or f"a process of the stress ended without a word: {status}"
+
+
+class Faults(logging.Handler):
+    """What the log tells and should not: every failure that is not a deadline."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called for each record."""
+        if record.exc_info and record.exc_info[0] is not RequestTimeout:
+            self.told.append(self.format(record))
+
+
+def nothing_lives() -> bool:
+    """No connection, request, buffer or spool file is left."""
+    gc.collect()
+    return not any(debug.living().values())
+
+
+def stress(seconds: float, seed: int) -> list[str]:
+    """What each process says, and the server; all of them begin with `fine` when nothing was wrong."""
+    board, bound, app = Scoreboard(1), listener(), Application(seed)
+    end = time.monotonic() + seconds
+    url = url_of(bound)
+    # Before there is any thread. Whoever connects before the server runs waits in its accept queue.
+    children = [Child(lambda: watch_board(board, end))]
+    children += [Child(lambda number=number: visit_all(url, number, seed, end)) for number in range(PROCESSES)]
+    debug.delay(seed=seed, one_in=20, most=0.002)
+    faults = Faults()
+    logging.getLogger("pronghorn.error").addHandler(faults)
+    logging.getLogger("pronghorn.error").propagate = False
+    options = {"threads": THREADS, "queue_limit": QUEUE, "send_buffer": 65536, "forwarded_allow_ips": ("127.0.0.1",)}
+    with serve_engine(app, [bound], slot=board.slot(0), **options) as engine:
+        said = [child.verdict() for child in children]
+        answered = engine.requests_answered
+    del engine
+    wait_for(nothing_lives, f"{debug.living()} to live no more")
+    figures = {"delays": debug.delays(), "hand-overs": board.slot(0).handovers, "most calls": app.most}
+    debug.delay(seed=0, one_in=0, most=0)
+    if app.inside or app.most > THREADS:
+        said.append(f"{app.inside} calls never ended; at most {app.most} were inside at once, of {THREADS}")
+    if not all((answered, *figures.values())):
+        said.append(f"nothing was put to the test: {figures}")
+    return [*said, *faults.told, f"fine: {figures}"]
+
+
+def main() -> int:
+    """0 if all was fine."""
+    seconds, seed = float(sys.argv[1]), int(sys.argv[2])
+    print(f"stress for {seconds:g} s, seed {seed}", flush=True)
+    if not debug.ENABLED:
+        print("This is no debug build: nothing is delayed. `make stress` makes one.")
+        return 2
+    said = stress(seconds, seed)
+    print("\n".join(said))
+    return 0 if all(line.startswith("fine: ") for line in said) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
