@@ -238,8 +238,8 @@ class World:
             if self.successor_killed and self.left is None:
                 self.successor_ends(signal=9)
             due = next_wakeup(self.fleet, self.now)
-            if due is None or due > until:
-                break
+            if self.left is not None or due is None or due > until:
+                break       # also the last death of a worker may have been the end of the arbiter
             self.now = max(self.now, due)
             self.tick()
         self.now = until
