@@ -239,7 +239,7 @@ class World:
                 self.successor_ends(signal=9)
             due = next_wakeup(self.fleet, self.now)
             if self.left is not None or due is None or due > until:
-                break       # also the last death of a worker may have been the end of the arbiter
+                break  # also the last death of a worker may have been the end of the arbiter
             self.now = max(self.now, due)
             self.tick()
         self.now = until
