@@ -82,6 +82,14 @@ def test_what_is_missing_or_there_twice_is_refused(name):
     assert verdict(twice) == "a uwsgi variable is missing or is not what CGI says it is"
 
 
+@pytest.mark.parametrize("name", ["CONTENT_LENGTH", "CONTENT_TYPE"])
+@pytest.mark.parametrize("values", [("5", ""), ("", "5"), ("", ""), ("5", "5")])
+def test_what_frames_a_body_stands_once_even_if_it_is_empty(name, values):
+    block = PACKET[4:] + b"".join(render({name: value})[4:] for value in values)
+    packet = b"\0" + len(block).to_bytes(2, "little") + b"\0" + block
+    assert verdict(packet) == "a uwsgi variable is missing or is not what CGI says it is"
+
+
 MALFORMED = "the uwsgi packet is malformed (HTTP on a uwsgi port?)"
 MODIFIER = "the uwsgi packet is no WSGI request: a modifier is not 0 (HTTP, perhaps?)"
 

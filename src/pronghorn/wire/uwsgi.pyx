@@ -122,6 +122,8 @@ cdef int write_head(
     cdef Cursor bytes = open_cursor(data, packet.end)
     cdef const Variable* method = NULL
     cdef const Variable* target = NULL
+    cdef Cursor name
+    cdef uint32_t lengths = 0, types = 0
     cdef bint old = False
     for index in range(packet.count):
         if variables[index].kind == METHOD:
@@ -135,6 +137,12 @@ cdef int write_head(
         elif variables[index].kind == PROTOCOL:
             # What came before HTTP/1.1 need not name a host; a front end that speaks HTTP/2 says whom by HTTP_HOST.
             old = is_name(part(&bytes, variables[index].value.start, variables[index].value.length), b"HTTP/1.0", 8)
+        elif variables[index].kind == HEADER:
+            name = part(&bytes, variables[index].name.start, variables[index].name.length)
+            lengths += is_name(name, b"CONTENT_LENGTH", 14)
+            types += is_name(name, b"CONTENT_TYPE", 12)
+    if lengths > 1 or types > 1:
+        return BAD_VARIABLE     # also where all but one are empty: who reads the last would read another body
     if method == NULL or target == NULL or not (is_line(&bytes, method.value) and is_line(&bytes, target.value)):
         return BAD_VARIABLE
     if (
