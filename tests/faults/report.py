@@ -71,10 +71,13 @@ def _played(findings: dict[tuple[str, str], Finding]) -> Iterator[tuple[Case, Fi
 
 def _runs(findings: dict[tuple[str, str], Finding]) -> Iterator[str]:
     runs = [finding["run"] for finding in findings.values()]
+    # The commit is Pronghorn's, whatever stood there when Gunicorn was played.
+    ours = [finding["run"] for (_, server), finding in findings.items() if server == "Pronghorn"]
     yield f"{WORKERS} workers of {THREADS} threads (Gunicorn: `gthread`) on one machine with the load:"
     yield ""
     for name in ("date", "cpu", "kernel", "python", "pronghorn", "gunicorn"):
-        yield f"- {name}: {', '.join(sorted({run[name] for run in runs if run[name]}))}"
+        found = {run[name] for run in (ours if name == "pronghorn" else runs) if run[name]}
+        yield f"- {name}: {', '.join(sorted(found))}"
 
 
 def _figures(findings: dict[tuple[str, str], Finding]) -> Iterator[str]:
