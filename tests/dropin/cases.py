@@ -86,7 +86,8 @@ CASES = (
     ),
     Case("capture_output", only=("hello",), asks=("talk",), logs=("error.log",), signals=(TERM,)),
     Case("syslog", workers=1, only=("hello", "error"), signals=(TERM,)),
-    Case("hooks", workers=1, only=("hello",), signals=(HUP, TTIN, TERM)),
+    # No TTIN: a worker that is told to leave before it is ready has no `worker_exit`, and when it is ready differs.
+    Case("hooks", workers=1, only=("hello",), signals=(HUP, TERM)),
     Case("nginx_buildpack", only=FEW, signals=(TERM,)),
     Case("prometheus", workers=1, only=(), asks=("many",), signals=(TERM,), logs=("dead.txt",)),
     Case("timeout", workers=1, only=(), asks=("slow",), signals=(TERM,)),

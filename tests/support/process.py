@@ -194,7 +194,8 @@ class Server:
 
     def workers(self) -> set[int]:
         """All of them but the arbiters, and children that prepare a reload."""
-        return {pid for pid in self.processes() - self.arbiters() if _name_of(pid) != "pronghorn-conf"}
+        # One without a name has ended while it was looked at.
+        return {pid for pid in self.processes() - self.arbiters() if _name_of(pid) not in {"", "pronghorn-conf"}}
 
 
 def _name_of(pid: int) -> str:
