@@ -27,6 +27,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.version = 0
+        self.old: set[int] = set()
         self.workers = 1
         self.server: Server
         self.write("app.py", APPLICATION)
@@ -41,6 +42,7 @@ class Site:
     def helper(self, more: str = "") -> str:
         """Another version of the module that the application imports; its text."""
         self.version += 1
+        self.old = self.old or (self.server.workers() if hasattr(self, "server") else set())
         text = f"VERSION = {self.version}\n{more}"
         self.write("helper.py", text)
         return text
@@ -60,7 +62,14 @@ class Site:
             return answer if answer.status == status and wanted in answer.body.decode() else None
 
         answer = wait_for(asked, f"{status} with {wanted!r}\n{self.server.text}")
-        wait_for(lambda: len(self.server.workers()) == self.workers, f"the old workers to be gone\n{self.server.text}")
+
+        def renewed() -> bool:
+            # Their number alone says nothing: as many may be there for a moment while an old one still drains.
+            found = self.server.workers()
+            return len(found) == self.workers and not found & self.old
+
+        wait_for(renewed, f"the old workers to be gone\n{self.server.text}")
+        self.old = set()
         return answer
 
     @property
