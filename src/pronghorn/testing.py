@@ -103,4 +103,5 @@ def _run_hub(engine: Any) -> None:
     from gevent import get_hub  # noqa: PLC0415 - only where it is asked for
 
     engine.run()
+    del engine  # gevent 26 never lets go of the frame that destroys a hub, and of what that holds
     get_hub().destroy(destroy_loop=True)

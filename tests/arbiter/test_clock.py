@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.process import preloading
 from tests.support.raw import Client, wait_for
+from tests.support.sanitized import preloading
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 

@@ -171,6 +171,11 @@ cdef class Engine(Intake):
         eventfd_read(self.state_fd, &value)
 
     @property
+    def calls_inside(self):
+        """How many calls are inside the application, in threads or greenlets; late ones too, and after a stop."""
+        return self.active
+
+    @property
     def requests_running(self):
         """How many accepted requests have no whole response yet."""
         return len(self.running())
