@@ -82,13 +82,11 @@ model:  ## every order in which threads can hand things to one another; needs sp
 	@$(PYTHON) -m models
 
 # What is fuzzed is compiled a second time, with the targets: see fuzz/README.md. `replay` needs gcc only, `libfuzzer`
-# clang-14, and `coverage` gcov, which comes with gcc.
-FUZZ_NATIVE := $(wildcard fuzz/targets/*.p[yx][xd]) fuzz/driver.c fuzz/build.py
+# clang-14, and `coverage` gcov, which comes with gcc. Whether there is anything to do, fuzz.build sees for itself.
+build/fuzz/%/.built: $(VENV)/.built FORCE
+	@$(BIN)/python -m fuzz.build $*
 
-build/fuzz/%/.built: $(VENV)/.built $(FUZZ_NATIVE)
-	rm -rf $(@D)
-	$(BIN)/python -m fuzz.build $*
-	touch $@
+FORCE:
 
 SECONDS ?= 60
 JOBS ?= 1
@@ -103,8 +101,8 @@ fuzz: build
 endif
 fuzz:  ## look for inputs that break a parser: TARGET=head SECONDS=600, or nothing for the list of targets
 
-fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target for SECONDS, JOBS at a time; fuzz/RESULTS.md
-	$(FUZZ) results --seconds $(SECONDS) --jobs $(JOBS)
+fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target, or TARGET, for SECONDS, JOBS at a time; fuzz/RESULTS.md
+	$(FUZZ) results --seconds $(SECONDS) --jobs $(JOBS) $(TARGET)
 
 fuzz-replay: build/fuzz/libfuzzer/.built  ## run one finding again: FILE=build/fuzz/findings/head/crash-...
 	$(FUZZ) replay $(FILE)

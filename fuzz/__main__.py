@@ -4,6 +4,8 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from fuzz.results import measure
@@ -18,22 +20,31 @@ SLOWEST = 10
 """Seconds for one input, after which it counts as a hang."""
 
 
-def run(name: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start libFuzzer on a target; what it says comes on one pipe."""
-    environ = {
-        **os.environ,
-        "FUZZ_TARGET": name,
-        "FUZZ_PYTHON": sys.executable,
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
-        "PYTHONMALLOC": "malloc",  # so that AddressSanitizer knows the interpreter's objects too
-        "PYTHONHASHSEED": "0",
-        "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=64",  # the interpreter never frees what it interned
-        "UBSAN_OPTIONS": "print_stacktrace=1",
-    }
-    driver = str(BUILDS / LIBFUZZER / "driver")
-    return subprocess.Popen(
-        [driver, *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
+def run(name: str, *arguments: str, shows: Callable[[str], bool] = bool) -> tuple[str, int]:
+    """Run libFuzzer on a target, and print which of its lines `shows` says; all it said, and its exit status."""
+    # What a target leaves in temporary files goes with its folder: libFuzzer does not end as an interpreter does.
+    with tempfile.TemporaryDirectory(prefix=f"pronghorn-fuzz-{name}-") as folder:
+        environ = {
+            **os.environ,
+            "FUZZ_TARGET": name,
+            "FUZZ_PYTHON": sys.executable,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+            "PYTHONMALLOC": "malloc",  # so that AddressSanitizer knows the interpreter's objects too
+            "PYTHONHASHSEED": "0",
+            "TMPDIR": folder,
+            "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=64",  # the interpreter never frees what it interned
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+        }
+        command = [str(BUILDS / LIBFUZZER / "driver"), *arguments]
+        said = []
+        with subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as process:
+            for line in process.stdout or ():
+                said.append(line)
+                if shows(line):
+                    print(line, end="", flush=True)
+    return "".join(said), process.returncode
 
 
 def fuzz(name: str, seconds: int) -> tuple[str, int]:
@@ -47,22 +58,17 @@ def fuzz(name: str, seconds: int) -> tuple[str, int]:
     ]  # fmt: skip
     if target.dictionary:
         options.append(f"-dict={ROOT / 'fuzz' / 'dictionaries' / target.dictionary}.dict")
-    process = run(name, *options, str(FOUND / name), str(CORPUS / name))
-    said = []
-    for line in process.stdout or ():
-        said.append(line)
-        # The rest is a line for each input that is kept.
-        if not line.startswith("#") or "pulse" in line or "DONE" in line:
-            print(line, end="", flush=True)
-    return "".join(said), process.wait()
+    return run(name, *options, str(FOUND / name), str(CORPUS / name), shows=is_news)
+
+
+def is_news(line: str) -> bool:
+    """Whether it is more than that another input is kept."""
+    return not line.startswith("#") or "pulse" in line or "DONE" in line
 
 
 def replay(file: Path) -> int:
     """Run one input, which lies in a folder of its target's name; 0 when nothing is wrong with it."""
-    process = run(file.resolve().parent.name, str(file))
-    for line in process.stdout or ():
-        print(line, end="")
-    return process.wait()
+    return run(file.resolve().parent.name, str(file))[1]
 
 
 def minimise(name: str) -> int:
@@ -70,10 +76,7 @@ def minimise(name: str) -> int:
     (FOUND / name).mkdir(parents=True, exist_ok=True)
     # Edges alone, not how often each was taken: that would keep hundreds of inputs.
     options = ["-merge=1", "-use_counters=0", f"-max_len={TARGETS[name].most}"]
-    process = run(name, *options, str(CORPUS / name), str(FOUND / name))
-    for line in process.stdout or ():
-        print(line, end="")
-    return process.wait()
+    return run(name, *options, str(CORPUS / name), str(FOUND / name))[1]
 
 
 def list_targets() -> None:
@@ -94,6 +97,7 @@ def main() -> int:
     commands.add_parser("replay").add_argument("file", type=Path)
     results = commands.add_parser("results")
     results.add_argument("--seconds", type=int, required=True)
+    results.add_argument("target", choices=TARGETS, nargs="?", help="all of them without")
     results.add_argument("--jobs", type=int, default=1, help="targets at a time")
     given = parser.parse_args()
     if given.command == "run":
@@ -103,7 +107,8 @@ def main() -> int:
     if given.command == "minimise":
         return minimise(given.target)
     if given.command == "results":
-        return measure(fuzz, [(name, FOUND / name, CORPUS / name) for name in TARGETS], given.seconds, given.jobs)
+        names = [given.target] if given.target else TARGETS
+        return measure(fuzz, [(name, FOUND / name, CORPUS / name) for name in names], given.seconds, given.jobs)
     list_targets()
     return 0
 
