@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz.results import measure
+from fuzz.results import Run, measure
 from fuzz.targets import BUILDS, LIBFUZZER, ROOT, TARGETS
 
 CORPUS = ROOT / "fuzz" / "corpus"
@@ -16,12 +16,12 @@ FOUND = BUILDS / "corpus"
 """What a run finds worth keeping; it grows from run to run on this machine, and is not in git."""
 FINDINGS = BUILDS / "findings"
 
-SLOWEST = 10
-"""Seconds for one input, after which it counts as a hang."""
+SLOWEST = 60
+"""Seconds for one input, after which it counts as a hang: by the clock, and others may keep the machine busy."""
 
 
-def run(name: str, *arguments: str, shows: Callable[[str], bool] = bool) -> tuple[str, int]:
-    """Run libFuzzer on a target, and print which of its lines `shows` says; all it said, and its exit status."""
+def run(name: str, *arguments: str, shows: Callable[[str], bool] = bool) -> Run:
+    """Run libFuzzer on a target, and print which of its lines `shows` says."""
     # What a target leaves in temporary files goes with its folder: libFuzzer does not end as an interpreter does.
     with tempfile.TemporaryDirectory(prefix=f"pronghorn-fuzz-{name}-") as folder:
         environ = {
@@ -44,11 +44,12 @@ def run(name: str, *arguments: str, shows: Callable[[str], bool] = bool) -> tupl
                 said.append(line)
                 if shows(line):
                     print(line, end="", flush=True)
-    return "".join(said), process.returncode
+            _, status, usage = os.wait4(process.pid, 0)
+    return Run("".join(said), os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime)
 
 
-def fuzz(name: str, seconds: int) -> tuple[str, int]:
-    """Fuzz a target for a time; what libFuzzer said, and its exit status."""
+def fuzz(name: str, seconds: int) -> Run:
+    """Fuzz a target for a time."""
     target = TARGETS[name]
     for folder in (FOUND / name, FINDINGS / name):
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ def is_news(line: str) -> bool:
 
 def replay(file: Path) -> int:
     """Run one input, which lies in a folder of its target's name; 0 when nothing is wrong with it."""
-    return run(file.resolve().parent.name, str(file))[1]
+    return run(file.resolve().parent.name, str(file)).status
 
 
 def minimise(name: str) -> int:
@@ -76,7 +77,7 @@ def minimise(name: str) -> int:
     (FOUND / name).mkdir(parents=True, exist_ok=True)
     # Edges alone, not how often each was taken: that would keep hundreds of inputs.
     options = ["-merge=1", "-use_counters=0", f"-max_len={TARGETS[name].most}"]
-    return run(name, *options, str(CORPUS / name), str(FOUND / name))[1]
+    return run(name, *options, str(CORPUS / name), str(FOUND / name)).status
 
 
 def list_targets() -> None:
@@ -101,7 +102,7 @@ def main() -> int:
     results.add_argument("--jobs", type=int, default=1, help="targets at a time")
     given = parser.parse_args()
     if given.command == "run":
-        return fuzz(given.target, given.seconds)[1]
+        return fuzz(given.target, given.seconds).status
     if given.command == "replay":
         return replay(given.file)
     if given.command == "minimise":

@@ -19,9 +19,9 @@ from fuzz.targets import LIBFUZZER, ROOT, is_current
 RESULTS = ROOT / "fuzz" / "RESULTS.md"
 BEGIN, END = "<!-- written by make fuzz-all -->\n", "<!-- end -->\n"
 SHORT = 1800  # seconds, below which a run says little
-NOTHING = "–"
+NOTHING = "-"
 HEAD = """\
-| Target | Seconds | Executions | A second | Edges | Lines run | Inputs kept | Ended by |
+| Target | Seconds | of CPU | Executions | Edges | Lines run | Inputs kept | Ended by |
 |---|--:|--:|--:|--:|--:|--:|---|
 """
 
@@ -32,6 +32,7 @@ class Row:
 
     target: str
     seconds: float
+    cpu: float
     executions: int
     edges: int
     lines: str
@@ -39,10 +40,9 @@ class Row:
     ended: str
 
     def __str__(self) -> str:
-        rate = self.executions / self.seconds
         return (
-            f"| {self.target} | {self.seconds:.0f} | {self.executions:,} | {rate:,.0f} | {self.edges} | {self.lines} "
-            f"| {self.kept} | {self.ended} |\n"
+            f"| {self.target} | {self.seconds:.0f} | {self.cpu:.0f} | {self.executions:,} | {self.edges} "
+            f"| {self.lines} | {self.kept} | {self.ended} |\n"
         )
 
 
@@ -69,7 +69,16 @@ def state() -> str:
     return commit.stdout.strip() + (" and changes" if differs else "")
 
 
-Fuzz = Callable[[str, int], tuple[str, int]]
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How libFuzzer ran: what it said, its exit status, and the seconds of CPU it had."""
+
+    said: str
+    status: int
+    cpu: float
+
+
+Fuzz = Callable[[str, int], Run]
 
 
 def measure(fuzz: Fuzz, targets: list[tuple[str, Path, Path]], seconds: int, jobs: int) -> int:
@@ -91,15 +100,16 @@ def measure(fuzz: Fuzz, targets: list[tuple[str, Path, Path]], seconds: int, job
 def measure_one(fuzz: Fuzz, name: str, found: Path, seconds: int) -> Row:
     """One target, but for the lines."""
     began = time.monotonic()
-    said, status = fuzz(name, seconds)
+    ran = fuzz(name, seconds)
     return Row(
         name,
         time.monotonic() - began,
-        last_number(r"number_of_executed_units: (\d+)", said),
-        last_number(r" cov: (\d+)", said),
+        ran.cpu,
+        last_number(r"number_of_executed_units: (\d+)", ran.said),
+        last_number(r" cov: (\d+)", ran.said),
         NOTHING,
         len(list(found.iterdir())),
-        "a finding" if status else "the clock",
+        "a finding" if ran.status else "the clock",
     )
 
 
