@@ -130,10 +130,14 @@ cdef class Connection:
         self.room.take_disk(<int64_t>size)
         own.on_disk += <int64_t>size        # whatever happens: it is given back with the file
         at = own.offset + <long>own.left
-        for piece in pieces:
-            write_all_at(own.fd, PyBytes_AS_STRING(piece) + start, <size_t>PyBytes_GET_SIZE(piece) - start, at)
-            at += PyBytes_GET_SIZE(piece) - <long>start
-            start = 0
+        self.at_outbox = True
+        try:
+            for piece in pieces:
+                write_all_at(own.fd, PyBytes_AS_STRING(piece) + start, <size_t>PyBytes_GET_SIZE(piece) - start, at)
+                at += PyBytes_GET_SIZE(piece) - <long>start
+                start = 0
+        finally:
+            self.at_outbox = False
         if self.outbox is None:
             return 0        # its request's deadline passed meanwhile, and the loop has closed it
         self._forget(first, first + len(pieces))
@@ -185,6 +189,13 @@ cdef class Connection:
             self._forget(0, done)
         return result
 
+    cdef int drain_beside(self) except -2:
+        self.keeps_lock = True
+        try:
+            return self.drain()
+        finally:
+            self.keeps_lock = False
+
     cdef int _drain_bytes(self, bytes data, int flags) except -2:
         cdef size_t size = <size_t>PyBytes_GET_SIZE(data)
         cdef ssize_t sent
@@ -204,8 +215,13 @@ cdef class Connection:
         cdef uint64_t room = min(piece.left, <uint64_t>SENDFILE_TURN)
         cdef ssize_t sent
         while room:
-            with nogil:         # a file that is not in memory is read from the disk here
+            if self.keeps_lock:     # what was put aside a moment ago: it is in memory
                 sent = sendfile(self.fd, piece.fd, &piece.offset, room)
+            else:
+                self.at_outbox = True
+                with nogil:         # a file that is not in memory is read from the disk here
+                    sent = sendfile(self.fd, piece.fd, &piece.offset, room)
+                self.at_outbox = False
             if self.outbox is None:
                 return -1       # its request's deadline passed meanwhile, and the loop has closed it
             if sent < 0:

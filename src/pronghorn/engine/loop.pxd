@@ -38,6 +38,7 @@ cdef class Engine(Intake):
     cdef int _clock(self) except -1
     cdef int _wait_ms(self) except -1
     cdef int _dispatch(self, PoolThread thread, uint64_t data, uint32_t events) except -1
+    cdef int _send_on(self, Connection connection) except -1
     cdef int _send_more(self, PoolThread thread, Connection connection) except -1
     cdef bint _hold(self, PoolThread thread, Connection connection) except -1
     cdef int _wait_for_request(self, Connection connection, uint64_t now) except -1

@@ -388,6 +388,8 @@ cdef class Engine(Intake):
         connection = <Connection>self.table[fd]
         if connection.serial != serial:
             return 0
+        if connection.state == RUNNING and connection.interest == EPOLLOUT and events & EPOLLOUT:
+            return self._send_on(connection)
         if connection.state == RUNNING or connection.state == QUEUED or connection.returned:
             # Not the loop's to touch now, or what it has sent is not served yet: disarm, so that a level-triggered
             # event does not turn the loop; it comes back with it.
@@ -398,6 +400,16 @@ cdef class Engine(Intake):
         else:
             self._read(thread, connection)
         return 0
+
+    cdef int _send_on(self, Connection connection) except -1:
+        """Sends what the application has said, while it is about to say more (PEP 3333, "Buffering and Streaming")."""
+        cdef int result
+        if connection.at_outbox:        # its thread is at it, and asks again when it goes back to the application
+            return self._set_interest(connection, 0)
+        result = connection.drain_beside()
+        if result > 0:
+            return 0
+        return self._set_interest(connection, EPOLLIN if result == 0 else 0)
 
     cdef int _send_more(self, PoolThread thread, Connection connection) except -1:
         cdef int result = self._drain_file(thread, connection) if connection.sends_file() else connection.drain()
