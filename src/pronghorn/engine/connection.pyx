@@ -151,10 +151,7 @@ cdef class Connection:
     cdef FileSlice _own_slice(self):
         """An empty spool file."""
         cdef FileSlice own = FileSlice.__new__(FileSlice)
-        with self.room.open_file() as file:
-            own.fd = dup(file.fileno())
-        if own.fd < 0:
-            raise OSError(errno, "cannot duplicate the descriptor of a spool file")
+        own.fd = self.room.open_file()
         own.room = self.room
         return own
 

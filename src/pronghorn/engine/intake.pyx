@@ -139,7 +139,7 @@ cdef class Intake(Pool):
                 break
             connection.state = READING
             if result < 0:
-                exchange.body.dispose()
+                exchange.body.dispose(False)
                 connection.exchange = None
                 at = size
                 self._refuse(thread, connection, result)

@@ -290,6 +290,7 @@ cdef class Engine(Intake):
                 return 0        # what waited in the accept queue may have blocked: the batch is another leader's
         if self.pressed and not self.room.is_full():
             self._read_on()
+        self.room.forget_spare(self.now)
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
         expect(load_int(&self.baton.leader) == thread.seat and not thread.lost)
@@ -564,7 +565,7 @@ cdef class Engine(Intake):
             return 0        # left over from before the request
         if (kind == HEAD and connection.received.size) or kind == BODY:
             if kind == BODY:
-                (<Exchange>connection.exchange).body.dispose()
+                (<Exchange>connection.exchange).body.dispose(False)
             connection.exchange = None
             self._refuse(thread, connection, LATE_REQUEST)
             return self._settle(thread, connection, False)

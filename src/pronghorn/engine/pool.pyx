@@ -38,7 +38,7 @@ from pronghorn.engine.connection cimport (
     Connection,
     disarm,
 )
-from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, flush_out, stop_if_forked
+from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, flush_out, may_be_shared, stop_if_forked
 from pronghorn.engine.incidents cimport (
     LATE_BODY,
     LATE_HEAD,
@@ -362,7 +362,7 @@ cdef class Pool(Sockets):
         if exchange.body is not None:
             if exchange.body.file is not None:
                 flush_out(exchange.thread, connection)      # freeing a large file takes milliseconds
-            exchange.body.dispose()
+            exchange.body.dispose(not may_be_shared())
         if not exchange.keep_alive:
             connection.closing = True
             # When closing was our idea the peer may be sending already: a plain close would answer that with a reset,
@@ -687,7 +687,7 @@ cdef class Pool(Sockets):
         thread.out.size = 0
         self.requests += 1
         if exchange.body is not None:
-            exchange.body.dispose()
+            exchange.body.dispose(False)
         return 0
 
     cdef int _ask_to_recycle(self, str reason) except -1:

@@ -175,7 +175,7 @@ cdef class Sockets(Host):
             return 0
         disarm(connection, self.queues)
         if connection.exchange is not None and (<Exchange>connection.exchange).body is not None:
-            (<Exchange>connection.exchange).body.dispose()
+            (<Exchange>connection.exchange).body.dispose(False)
         if connection.outbox is not None:
             connection.reset_on_close()     # the peer must not take what it has for the whole
         if may_be_shared():
