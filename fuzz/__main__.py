@@ -4,9 +4,11 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from fuzz.results import measure
+from fuzz.results import Run, measure
 from fuzz.targets import BUILDS, LIBFUZZER, ROOT, TARGETS
 
 CORPUS = ROOT / "fuzz" / "corpus"
@@ -14,30 +16,40 @@ FOUND = BUILDS / "corpus"
 """What a run finds worth keeping; it grows from run to run on this machine, and is not in git."""
 FINDINGS = BUILDS / "findings"
 
-SLOWEST = 10
-"""Seconds for one input, after which it counts as a hang."""
+SLOWEST = 60
+"""Seconds for one input, after which it counts as a hang: by the clock, and others may keep the machine busy."""
 
 
-def run(name: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start libFuzzer on a target; what it says comes on one pipe."""
-    environ = {
-        **os.environ,
-        "FUZZ_TARGET": name,
-        "FUZZ_PYTHON": sys.executable,
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
-        "PYTHONMALLOC": "malloc",  # so that AddressSanitizer knows the interpreter's objects too
-        "PYTHONHASHSEED": "0",
-        "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=64",  # the interpreter never frees what it interned
-        "UBSAN_OPTIONS": "print_stacktrace=1",
-    }
-    driver = str(BUILDS / LIBFUZZER / "driver")
-    return subprocess.Popen(
-        [driver, *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
+def run(name: str, *arguments: str, shows: Callable[[str], bool] = bool) -> Run:
+    """Run libFuzzer on a target, and print which of its lines `shows` says."""
+    # What a target leaves in temporary files goes with its folder: libFuzzer does not end as an interpreter does.
+    with tempfile.TemporaryDirectory(prefix=f"pronghorn-fuzz-{name}-") as folder:
+        environ = {
+            **os.environ,
+            "FUZZ_TARGET": name,
+            "FUZZ_PYTHON": sys.executable,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+            "PYTHONMALLOC": "malloc",  # so that AddressSanitizer knows the interpreter's objects too
+            "PYTHONHASHSEED": "0",
+            "TMPDIR": folder,
+            "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=64",  # the interpreter never frees what it interned
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+        }
+        command = [str(BUILDS / LIBFUZZER / "driver"), *arguments]
+        said = []
+        with subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as process:
+            for line in process.stdout or ():
+                said.append(line)
+                if shows(line):
+                    print(line, end="", flush=True)
+            _, status, usage = os.wait4(process.pid, 0)
+    return Run("".join(said), os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime)
 
 
-def fuzz(name: str, seconds: int) -> tuple[str, int]:
-    """Fuzz a target for a time; what libFuzzer said, and its exit status."""
+def fuzz(name: str, seconds: int) -> Run:
+    """Fuzz a target for a time."""
     target = TARGETS[name]
     for folder in (FOUND / name, FINDINGS / name):
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,22 +59,17 @@ def fuzz(name: str, seconds: int) -> tuple[str, int]:
     ]  # fmt: skip
     if target.dictionary:
         options.append(f"-dict={ROOT / 'fuzz' / 'dictionaries' / target.dictionary}.dict")
-    process = run(name, *options, str(FOUND / name), str(CORPUS / name))
-    said = []
-    for line in process.stdout or ():
-        said.append(line)
-        # The rest is a line for each input that is kept.
-        if not line.startswith("#") or "pulse" in line or "DONE" in line:
-            print(line, end="", flush=True)
-    return "".join(said), process.wait()
+    return run(name, *options, str(FOUND / name), str(CORPUS / name), shows=is_news)
+
+
+def is_news(line: str) -> bool:
+    """Whether it is more than that another input is kept."""
+    return not line.startswith("#") or "pulse" in line or "DONE" in line
 
 
 def replay(file: Path) -> int:
     """Run one input, which lies in a folder of its target's name; 0 when nothing is wrong with it."""
-    process = run(file.resolve().parent.name, str(file))
-    for line in process.stdout or ():
-        print(line, end="")
-    return process.wait()
+    return run(file.resolve().parent.name, str(file)).status
 
 
 def minimise(name: str) -> int:
@@ -70,10 +77,7 @@ def minimise(name: str) -> int:
     (FOUND / name).mkdir(parents=True, exist_ok=True)
     # Edges alone, not how often each was taken: that would keep hundreds of inputs.
     options = ["-merge=1", "-use_counters=0", f"-max_len={TARGETS[name].most}"]
-    process = run(name, *options, str(CORPUS / name), str(FOUND / name))
-    for line in process.stdout or ():
-        print(line, end="")
-    return process.wait()
+    return run(name, *options, str(CORPUS / name), str(FOUND / name)).status
 
 
 def list_targets() -> None:
@@ -94,16 +98,18 @@ def main() -> int:
     commands.add_parser("replay").add_argument("file", type=Path)
     results = commands.add_parser("results")
     results.add_argument("--seconds", type=int, required=True)
+    results.add_argument("target", choices=TARGETS, nargs="?", help="all of them without")
     results.add_argument("--jobs", type=int, default=1, help="targets at a time")
     given = parser.parse_args()
     if given.command == "run":
-        return fuzz(given.target, given.seconds)[1]
+        return fuzz(given.target, given.seconds).status
     if given.command == "replay":
         return replay(given.file)
     if given.command == "minimise":
         return minimise(given.target)
     if given.command == "results":
-        return measure(fuzz, [(name, FOUND / name, CORPUS / name) for name in TARGETS], given.seconds, given.jobs)
+        names = [given.target] if given.target else TARGETS
+        return measure(fuzz, [(name, FOUND / name, CORPUS / name) for name in names], given.seconds, given.jobs)
     list_targets()
     return 0
 

@@ -5,9 +5,11 @@ they use; the build named `coverage` notes them. Of Python modules every line in
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
@@ -22,23 +24,33 @@ ORIGIN = re.compile(r' */\* "(?:src/)?pronghorn/(.+)":(\d+)$')
 
 def native_lines(target: str, places: list[str]) -> dict[Line, bool]:
     """The lines of the native modules that `target` covers, and whether each ran."""
-    for old in FOLDER.glob("*.gcda"):
-        old.unlink()
     command = [sys.executable, "-m", "fuzz.replay", COVERAGE, target, *places]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     lines: dict[Line, bool] = {}
-    for module in TARGETS[target].covers:
-        counts = next(FOLDER.glob(f"{module}.*.gcda"))
-        said = subprocess.run(["gcov", "--json-format", "--stdout", counts], check=True, capture_output=True, cwd=ROOT)
-        for file in json.loads(said.stdout)["files"]:
-            if not file["file"].endswith(f"/{module.rpartition('.')[2]}.c"):
-                continue
-            origins = origins_of(Path(file["file"]))
-            for line in file["lines"]:
-                place = origins.get(line["line_number"])
-                if place and line.get("function_name", "").startswith("__pyx_f_"):
-                    lines[place] = lines.get(place, False) or line["count"] > 0
+    # Counts add up in their files. These are of one run, whatever else is counted at the same time.
+    with tempfile.TemporaryDirectory(prefix="pronghorn-coverage-") as folder:
+        for note in FOLDER.glob("*.gcno"):
+            Path(folder, note.name).symlink_to(note)
+        # libgcov strips as many folders as there are from the names it was compiled with.
+        environ = os.environ | {"GCOV_PREFIX": folder, "GCOV_PREFIX_STRIP": "999"}
+        subprocess.run(command, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL)
+        for module in TARGETS[target].covers:
+            counts = next(Path(folder).glob(f"{module}.*.gcda"))
+            for place, ran in lines_of(module, counts):
+                lines[place] = lines.get(place, False) or ran
     return lines
+
+
+def lines_of(module: str, counts: Path) -> Iterator[tuple[Line, bool]]:
+    """Those of one module: several times a line, and lines of .pxd files that other modules have as well."""
+    said = subprocess.run(["gcov", "--json-format", "--stdout", counts], check=True, capture_output=True, cwd=ROOT)
+    for file in json.loads(said.stdout)["files"]:
+        if not file["file"].endswith(f"/{module.rpartition('.')[2]}.c"):
+            continue
+        origins = origins_of(Path(file["file"]))
+        for line in file["lines"]:
+            place = origins.get(line["line_number"])
+            if place and line.get("function_name", "").startswith("__pyx_f_"):
+                yield place, line["count"] > 0
 
 
 def origins_of(translated: Path) -> dict[int, Line]:
@@ -99,7 +111,8 @@ def loaded_files(packages: Iterable[str]) -> list[Path]:
 
 def coverage(target: str, places: list[str]) -> dict[Line, bool]:
     """Every line that counts, and whether the inputs in `places` run it."""
-    is_native = any(FOLDER.glob(f"{TARGETS[target].covers[0]}.*.gcno"))
+    first = TARGETS[target].covers[0].replace(".", "/")
+    is_native = (ROOT / "src" / f"{first}.pyx").is_file()
     return native_lines(target, places) if is_native else python_lines(target, places)
 
 

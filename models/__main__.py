@@ -19,6 +19,9 @@ TWO_THREADS = {"THREADS": 2, "REQUESTS": 1}
 PIPELINED = {"THREADS": 1, "REQUESTS": 2}
 """Too much for a check of every order within a minute; enough to find what needs a second request."""
 
+CIRCLES = {"KEEP_WATCHING"}
+"""Mistakes that stop nothing: a thread is kept busy for nothing."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -27,6 +30,8 @@ class Case:
     name: str
     values: dict[str, int] = field(hash=False)
     mutation: int = 0
+    circles: bool = False
+    """Whether it looks for orders that go round for ever, instead of wrong states and ends."""
 
 
 def mutations() -> dict[str, int]:
@@ -37,11 +42,13 @@ def mutations() -> dict[str, int]:
 
 def cases() -> list[Case]:
     """All of them; the mutations where the smallest setting has what they need."""
-    second_request = {"RETURN_WITHOUT_WAKING", "GIVE_BACK_BEFORE_RECORD", "FORGET_QUEUE"}
+    second_request = {"RETURN_WITHOUT_WAKING", "GIVE_BACK_BEFORE_RECORD", "FORGET_QUEUE", "KEEP_WATCHING"}
     return [
         Case("one thread", ONE_THREAD),
         Case("two threads", TWO_THREADS),
-        *(Case(name, PIPELINED if name in second_request else ONE_THREAD, number)
+        Case("one thread, in circles", ONE_THREAD, circles=True),
+        Case("two threads, in circles", TWO_THREADS, circles=True),
+        *(Case(name, PIPELINED if name in second_request else ONE_THREAD, number, circles=name in CIRCLES)
           for name, number in mutations().items()),
     ]  # fmt: skip
 
@@ -52,8 +59,10 @@ def check(case: Case) -> tuple[bool, str]:
     with tempfile.TemporaryDirectory(prefix="pronghorn-model-") as folder:
         values = [f"-D{name}={value}" for name, value in (case.values | {"MUTATION": case.mutation}).items()]
         run(folder, "spin", *values, "-a", str(MODEL))
-        run(folder, "gcc", "-w", "-O1", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c")
-        output = run(folder, "./pan", "-m1000000", "-w24")
+        # Without a progress label every circle is one in which nothing comes about (spin: non-progress cycles).
+        what, *search = ("-DNP", "-l") if case.circles else ("-DSAFETY",)
+        run(folder, "gcc", "-w", "-O1", what, "-DCOLLAPSE", "-o", "pan", "pan.c")
+        output = run(folder, "./pan", *search, "-m1000000", "-w24")
         found = re.search(r"^pan:\d+: (.*) \(at depth", output, re.MULTILINE)
         trail = run(folder, "spin", *values, "-t", "-k", "handover.pml.trail", "-p", "-g", str(MODEL)) if found else ""
     states = re.search(r"(\d+) states, stored", output)

@@ -33,6 +33,7 @@
 #define LOOK_AND_DOZE 7
 #define TURN_AFTER_LOSS 8
 #define FORGET_QUEUE 9
+#define KEEP_WATCHING 10
 #ifndef MUTATION
 #define MUTATION 0
 #endif
@@ -383,7 +384,7 @@ proctype thread(byte seat) {            /* Pool._thread_main, Engine._lead */
                     fi;
                     batch[peer] = false;
                     if
-                    :: state[peer] != READING -> watching[peer] = false
+                    :: state[peer] != READING -> watching[peer] = (MUTATION == KEEP_WATCHING)
                     :: state[peer] == READING && unread[peer] > 0 -> read(); feeds = true
                     :: else                             /* recv says EAGAIN */
                     fi

@@ -4,6 +4,7 @@ A target is a module here with a function `check(data)`, which raises AssertionE
 not hold for these octets. Anything else it raises is a finding too.
 """
 
+import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -48,10 +49,30 @@ TARGETS = {
     "uwsgi": Target("uwsgi packets, and the heads they mean", ("pronghorn.wire.uwsgi",), "uwsgi"),
     "response": Target("response heads, beside a model", ("pronghorn.wire.response",), "response"),
     "access": Target("lines of the access log, beside a model", ("pronghorn.observe.access",), "access", 1024),
+    "json_line": Target("JSON of both logs, beside Python's", ("pronghorn.observe.json_line",), "access", 1024),
     "settings": Target("TOML, Python files, the environment: only SettingsError", ("pronghorn.settings",), "settings"),
     "differential": Target("requests and bodies, beside h11 and httptools", (*HEAD, *CHUNKED), "http", 2048),
 }
 """Each by the name of its module. A parser of wire/ that no target covers fails a test (tests/fuzz)."""
+
+
+def digest(path: str) -> str:
+    """What stands in a file of this repository, in short; nothing if there is none."""
+    file = ROOT / path
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+
+
+def is_current(name: str) -> bool:
+    """Whether the build `name` was made of the sources as they are now: fuzz/build.py lists them in `.built`.
+
+    By what stands in them. Files have changed while a run of half an hour went on, and times of files say nothing about
+    a folder that was copied; in both cases inputs and lines would be counted in code that is not there any more.
+    """
+    listed = BUILDS / name / ".built"
+    if not listed.is_file():
+        return False
+    sources = [line.split("  ", 1) for line in listed.read_text().splitlines()[1:]]
+    return bool(sources) and all(digest(path) == known for known, path in sources)
 
 
 class Build:
@@ -75,8 +96,8 @@ def use_build(name: str) -> None:
         raise RuntimeError("the parsers of another build are loaded already")
     # The count of steps is one symbol of all modules only if each is loaded for the others to see.
     sys.setdlopenflags(sys.getdlopenflags() | os.RTLD_GLOBAL)
-    if not (BUILDS / name / ".built").exists():
-        raise RuntimeError(f"there is no such build yet: make build/fuzz/{name}/.built")
+    if not is_current(name):
+        raise RuntimeError(f"there is no build of these sources: make build/fuzz/{name}/.built")
     sys.meta_path.insert(0, Build(BUILDS / name))  # type: ignore[arg-type]
 
 

@@ -71,6 +71,7 @@ def test_bodies_beyond_the_spool_limit_are_answered_507(tmp_path: Path) -> None:
             first.send(BLOCK[50_000:60_000])
             assert first.read_response().body == BLOCK[:60_000]
         assert engine.slot.incidents["no_storage"] == 1
+        wait_for(lambda: engine.slot.spooled == 0, "its file to be given back, which is behind the answer")
         with begin_body(url, 60_000, 60_000) as third:
             assert third.read_response().status == 200
 
@@ -86,7 +87,7 @@ def test_beyond_the_memory_responses_are_spooled(path: str, tmp_path: Path) -> N
         wait_for(lambda: engine.slot.spooled > 8 * MIB, "responses in files")
         with Client(url) as good:
             assert good.get(method="POST", body=b"good").body == b"good"
-        assert engine.slot.buffered <= 256 * KIB
+        wait_for(lambda: engine.slot.buffered <= 256 * KIB, "the last of them to be written")
         for client in slow:
             client.hurry()
             assert client.read_response().body == LARGE

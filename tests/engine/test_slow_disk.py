@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import Server, preloading
-from tests.support.raw import Client
+from tests.support.raw import Client, wait_for
 
 SIZE = 14 << 20  # more than one turn of the loop sends
 READING = 1.2
@@ -61,3 +61,23 @@ def test_other_requests_do_not_wait_for_a_slow_disk(tmp_path: Path, slow_disk: s
         loading.join()
     assert received == [content]
     assert longest < READING, f"one of {asked} quick requests took {longest:.3f} s"
+
+
+def test_a_file_that_is_late_goes_to_no_other_client(tmp_path: Path, slow_disk: str) -> None:
+    """The deadline passes while a thread is about to send: what it sends to must not be the next connection by then."""
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(1 << 16))
+    (tmp_path / "served.py").write_text(APP.format(path=str(file)))
+    arguments = ("--workers", "1", "--timeout", "0.3", "served:app")
+    with Server(tmp_path, *arguments, LD_PRELOAD=slow_disk) as server, Client(server.url) as late:
+        late.request("/file")
+        late.read_until(b"\r\n\r\n")
+        wait_for(lambda: "its response is cut" in server.text, "the deadline to be told")
+        others = [Client(server.url) for _ in range(8)]
+        end = time.monotonic() + 1.5 * READING
+        while time.monotonic() < end:
+            for other in others:
+                assert other.get().body == b"quick"
+            time.sleep(0.05)
+        with pytest.raises(ConnectionError):
+            late.read_exactly(file.stat().st_size)

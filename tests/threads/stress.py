@@ -12,11 +12,12 @@ import random
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pronghorn
 from pronghorn import debug
@@ -29,15 +30,20 @@ from tests.support.raw import Client, Response, wait_for
 
 THREADS = 3
 QUEUE = 6
+QUEUE_TIMEOUT = 0.05
+"""Seconds. So requests are turned away because there are too many, and because they have waited too long."""
 PROCESSES = 2
 CLIENTS = 6
 """In each process. Together more than there are threads and places in the queue."""
 
 METHODS = {
     "hello": "GET", "block": "PUT", "compute": "POST", "echo": "PATCH", "stream": "DELETE", "large": "OPTIONS",
-    "late": "REPORT",
+    "late": "REPORT", "file": "SEARCH", "cut": "PROPFIND",
 }  # fmt: skip
 """What the application can do, each by a method of its own: so the scoreboard shows when two calls are mixed up."""
+
+WEIGHTS = [8, 4, 3, 4, 3, 2, 1, 2, 1]
+FROM_FILES = ("file", "cut")
 
 ABORTS = 0.15
 """The share of requests whose client leaves."""
@@ -52,8 +58,26 @@ class Application:
         self.most = 0
         self.lock = threading.Lock()
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         _, kind, token = environ["PATH_INFO"].split("/")
+        if kind in FROM_FILES:
+            return self.send_file(kind, token, environ, start_response)
+        return self.call(kind, token, environ, start_response)
+
+    def send_file(self, kind: str, token: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """sendfile runs without the interpreter lock; a deadline that passes about then closes the connection."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115  # the server closes it
+        file.write(expected(kind, token.encode()))
+        file.seek(0)
+        if kind == "cut":
+            pronghorn.timeout(0.02)
+            time.sleep(self.chance.uniform(0.016, 0.02))
+        start_response("200 OK", [("X-Token", token)])
+        sent: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
+        return sent
+
+    def call(self, kind: str, token: str, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        """Every other kind, counted while it is inside."""
         with self.lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
@@ -92,7 +116,7 @@ class Application:
 
 def expected(kind: str, token: bytes) -> bytes:
     """The body of the answer."""
-    return token * {"echo": 5_000, "stream": 5, "large": 40_000}.get(kind, 1)
+    return token * {"echo": 5_000, "stream": 5, "large": 40_000, "file": 20_000, "cut": 20_000}.get(kind, 1)
 
 
 class Visitor:
@@ -116,7 +140,7 @@ class Visitor:
 
     def talk(self, client: Client) -> bool:
         """Some requests at once and their answers. False when the connection is not to be used any more."""
-        kinds = self.chance.choices(list(METHODS), weights=[8, 4, 3, 4, 3, 2, 1], k=self.chance.choice([1, 1, 1, 4]))
+        kinds = self.chance.choices(list(METHODS), WEIGHTS, k=self.chance.choice([1, 1, 1, 4]))
         requests = [(kind, self.token()) for kind in kinds]
         octets = b"".join(self.request(kind, token) for kind, token in requests)
         if self.chance.random() < ABORTS:
@@ -124,7 +148,12 @@ class Visitor:
             return False
         client.send_pieces(octets, [self.chance.randrange(len(octets))])
         for kind, token in requests:
-            response = client.read_response()
+            try:
+                response = client.read_response()
+            except ConnectionError:
+                assert kind == "cut", kind
+                self.seen["cut"] += 1
+                return False
             self.judge(kind, token, response)
             if response.closes:
                 return False
@@ -157,7 +186,8 @@ class Visitor:
         if response.status == 503:
             assert response.headers["retry-after"] == "1", response
             time.sleep(self.chance.random() * 0.03)
-        elif kind == "late":
+        elif kind == "late" or response.status == 504:
+            assert kind in {"late", "cut"}, (kind, token, response.head)
             assert response.status == 504, response
         else:
             assert response.status == 200, (kind, token, response.head)
@@ -249,13 +279,22 @@ def stress(seconds: float, seed: int) -> list[str]:
     faults = Faults()
     logging.getLogger("pronghorn.error").addHandler(faults)
     logging.getLogger("pronghorn.error").propagate = False
-    options = {"threads": THREADS, "queue_limit": QUEUE, "send_buffer": 65536, "forwarded_allow_ips": ("127.0.0.1",)}
-    with serve_engine(app, [bound], slot=board.slot(0), **options) as engine:
+    row = board.slot(0)
+    options = {
+        "threads": THREADS, "queue_limit": QUEUE, "queue_timeout": QUEUE_TIMEOUT, "send_buffer": 65536,
+        "forwarded_allow_ips": ("127.0.0.1",),
+    }  # fmt: skip
+    with serve_engine(app, [bound], slot=row, **options) as engine:
         said = [child.verdict() for child in children]
         answered = engine.requests_answered
     del engine
     wait_for(nothing_lives, f"{debug.living()} to live no more")
-    figures = {"delays": debug.delays(), "hand-overs": board.slot(0).handovers, "most calls": app.most}
+    figures = {
+        "delays": debug.delays(), "hand-overs": row.handovers, "most calls": app.most,
+        "turned away": row.incidents["turned_away"], "left": row.incidents["left"],
+    }  # fmt: skip
+    if row.connections:
+        said.append(f"the scoreboard still counts {row.connections} connections")
     debug.delay(seed=0, one_in=0, most=0)
     if app.inside or app.most > THREADS:
         said.append(f"{app.inside} calls never ended; at most {app.most} were inside at once, of {THREADS}")

@@ -47,6 +47,7 @@ cdef class Connection:
     cdef bint closing               # close when everything is sent
     cdef bint lingering             # and wait for the peer's end before
     cdef bint trusted               # a peer whose forwarding headers count
+    cdef bint in_sendfile           # without the interpreter lock: who comes back from it closes what was dropped
     cdef bint returned              # it waits for its turn with requests that it has received already
     cdef uint32_t served            # requests so far
     cdef uint32_t cache_slot        # where this peer's header section was last found

@@ -6,7 +6,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
-from pronghorn.debug cimport CONNECTIONS, FILE_SLICES, tally
+from pronghorn.debug cimport CONNECTIONS, FILE_SLICES, hand_over_point, tally
 from pronghorn.engine.linux cimport SIOCOUTQ, ioctl, sendfile
 from pronghorn.engine.posix cimport (
     AF_INET,
@@ -211,16 +211,19 @@ cdef class Connection:
     cdef int _drain_file(self, FileSlice piece) except -2:
         cdef uint64_t room = min(piece.left, <uint64_t>SENDFILE_TURN)
         cdef ssize_t sent
+        cdef int fd = self.fd
         while room:
             if self.keeps_lock:     # what was put aside a moment ago: it is in memory
-                sent = sendfile(self.fd, piece.fd, &piece.offset, room)
+                sent = sendfile(fd, piece.fd, &piece.offset, room)
             else:
-                self.at_outbox = True
+                self.at_outbox = self.in_sendfile = True
                 with nogil:         # a file that is not in memory is read from the disk here
-                    sent = sendfile(self.fd, piece.fd, &piece.offset, room)
-                self.at_outbox = False
-            if self.outbox is None:
-                return -1       # its request's deadline passed meanwhile, and the loop has closed it
+                    hand_over_point()
+                    sent = sendfile(fd, piece.fd, &piece.offset, room)
+                self.at_outbox = self.in_sendfile = False
+                if self.fd < 0:     # its request's deadline passed meanwhile, and the loop has dropped it
+                    close(fd)
+                    return -1
             if sent < 0:
                 if errno == EINTR:
                     continue

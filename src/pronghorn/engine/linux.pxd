@@ -42,7 +42,9 @@ cdef extern from * nogil:
     #endif
     #include <sys/socket.h>
     #include <poll.h>
+    #include <unistd.h>
     """
+    int dup3(int fd, int other, int flags)
     int accept4(int fd, sockaddr* address, unsigned int* length, int flags)
     const int SOCK_NONBLOCK, SOCK_CLOEXEC
     const short POLLRDHUP

@@ -457,6 +457,8 @@ cdef class Pool(Sockets):
         self._spare()
         if not self._has_runnable():
             return 0
+        if DEBUG:
+            expect(self.queued == <uint32_t>(len(self.queue) + len(self.lane)))
         computing = not self.queue
         exchange = <Exchange>(self.lane.popleft() if computing else self.queue.popleft())
         self.queued -= 1

@@ -48,6 +48,7 @@ from pronghorn.engine.linux cimport (
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     accept4,
+    dup3,
     epoll_create1,
     epoll_ctl,
     epoll_event,
@@ -189,7 +190,12 @@ cdef class Sockets(Host):
         connection.forget_outbox()
         release(&connection.received)
         self.table[connection.fd] = NULL
-        close(connection.fd)
+        if connection.in_sendfile:
+            # A number that is closed is the next connection's, and a thread that is about to use it would send to that
+            # one. So it is kept for what takes no octets, until the thread closes it.
+            dup3(self.epoll, connection.fd, O_CLOEXEC)
+        else:
+            close(connection.fd)
         connection.fd = -1
         connection.broken = True
         self.connections -= 1
