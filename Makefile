@@ -8,9 +8,9 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test asan test-asan test-tsan stress stress-tsan test-proxies model fuzz fuzz-all fuzz-replay fuzz-corpus \
-	fuzz-coverage lint types docs build bench faults soak reliability slow compare-security dropin \
-	clean
+.PHONY: help demo test asan test-asan test-asan-native test-tsan stress stress-tsan test-proxies model fuzz fuzz-all \
+	fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults soak reliability slow compare-security \
+	dropin clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,8 +47,11 @@ test: build build/fuzz/replay/.built  ## the test suite
 # stack by its protector and UBSan's bounds alone. What parses is checked with red zones too, in build/fuzz/sanitized.
 ASAN := build/asan
 ASAN_TESTS ?= tests
+ASAN_NATIVE := $(addprefix tests/,apps engine fuzz gevent observe protocol threads wire worker wsgi)
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 ASAN_CFLAGS := -fsanitize=address,undefined --param asan-stack=0 -fstack-protector-strong -fno-omit-frame-pointer -O1 -g
+# With the usual quarantine of 256 MiB the suite's processes want more memory than a small machine has.
+ASAN_OPTIONS := detect_leaks=0:handle_segv=0:allocator_may_return_null=1:quarantine_size_mb=64:malloc_context_size=10
 ASAN_REPORTS := $(CURDIR)/$(ASAN)/reports
 
 $(ASAN)/.built: $(VENV)/.built
@@ -62,7 +65,7 @@ $(ASAN)/.built: $(VENV)/.built
 	touch $@
 
 SANITIZED = LD_PRELOAD=$(ASAN_RUNTIME) PYTHONPATH=$(CURDIR)/$(ASAN)/src PYTHONMALLOC=malloc \
-	ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1:log_path=$(ASAN_REPORTS)/asan \
+	ASAN_OPTIONS=$(ASAN_OPTIONS):log_path=$(ASAN_REPORTS)/asan \
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(ASAN_REPORTS)/ubsan
 
 asan: build $(ASAN)/.built
@@ -73,6 +76,9 @@ asan: build $(ASAN)/.built
 test-asan: asan build/fuzz/sanitized/.built  ## the suite on a debug build with AddressSanitizer and UBSan; ASAN_TESTS='tests/engine'
 	$(SANITIZED) $(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist worksteal $(ASAN_TESTS)
 	@! grep -h . $(ASAN_REPORTS)/* 2>/dev/null
+
+test-asan-native: ASAN_TESTS := $(ASAN_NATIVE)
+test-asan-native: test-asan  ## of these tests those that concern native code
 
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom)
 

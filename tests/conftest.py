@@ -35,7 +35,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 # Outermost: until pytest has put them away, the log records that it captured keep tracebacks, and those requests.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+def pytest_runtest_teardown(item: pytest.Function) -> Generator[None, None, None]:
     yield
     if BEFORE in item.stash:
+        item.funcargs = {}  # pytest holds what the test was given until a moment later
         require_no_remains(item.stash[BEFORE])

@@ -20,7 +20,7 @@ def remains(before: dict[str, int]) -> dict[str, int]:
     """
     now = debug.living()
     before = before | {"buffers": now["buffers"]} if now["engines"] > _reported["engines"] else _reported
-    found = {what: count for what, count in now.items() if count > before[what]}
+    found = {what: count - before[what] for what, count in now.items() if count > before[what]}
     if found:
         gc.collect()
     return found
@@ -34,6 +34,7 @@ def require_no_remains(before: dict[str, int]) -> None:
         wait_for(lambda: not remains(before), "what has been counted to live no more", PATIENCE)
     except AssertionError:
         found = remains(before)
-        _reported.update(debug.living())
+        for what, count in found.items():
+            _reported[what] += count
         message = f"there remains {found}, {PATIENCE} s after the test"
         raise AssertionError(message) from None

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from fuzz.targets import REPLAY, SANITIZED
 
 ADDRESS_SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
@@ -10,6 +11,11 @@ ADDRESS_SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 
 FUZZ_BUILD = SANITIZED if ADDRESS_SANITIZED else REPLAY
 """The build of fuzz/ in which inputs are replayed and steps are counted."""
+
+
+def unless_sanitized(reason: str) -> pytest.MarkDecorator:
+    """Leaves a test out of such a run, which cannot have what it needs."""
+    return pytest.mark.skipif(ADDRESS_SANITIZED, reason=reason)
 
 
 def preloading(library: Path | str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.process import Server
 from tests.support.raw import Client, wait_for
-from tests.support.sanitized import ADDRESS_SANITIZED
+from tests.support.sanitized import unless_sanitized
 
 APP = """
 import os, resource, time
@@ -311,7 +311,7 @@ def test_a_request_without_memory_is_that_requests_500(folder):
         assert client.get().status == 200
 
 
-@pytest.mark.skipif(ADDRESS_SANITIZED, reason="no room under RLIMIT_AS")
+@unless_sanitized("a process then has terabytes of addresses, whatever RLIMIT_AS says")
 def test_a_body_without_memory_is_that_requests_500(folder):
     (folder / "pronghorn.toml").write_text('body_memory = "1GiB"\nbuffer_memory = "4GiB"\nworkers = 1\nthreads = 1\n')
     with Server(folder, "app:app", LIMIT="RLIMIT_AS", VALUE=str(400 << 20)) as server:
@@ -326,7 +326,7 @@ def test_a_body_without_memory_is_that_requests_500(folder):
         assert len(server.workers()) == 1
 
 
-@pytest.mark.skipif(ADDRESS_SANITIZED, reason="no room under RLIMIT_AS")
+@unless_sanitized("a process then has terabytes of addresses, whatever RLIMIT_AS says")
 def test_threads_that_cannot_be_started(folder):
     """With RLIMIT_AS a thread's stack cannot be mapped: fewer calls run at once, and somebody is left to lead."""
     size = "open('/proc/self/statm').read().split()[0]"
