@@ -129,7 +129,7 @@ fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target
 fuzz-replay: build/fuzz/libfuzzer/.built  ## run one finding again: FILE=build/fuzz/findings/head/crash-...
 	$(FUZZ) replay $(FILE)
 
-fuzz-corpus: build/fuzz/libfuzzer/.built  ## add to the corpus of TARGET what runs have found and what reaches more code
+fuzz-corpus: build/fuzz/libfuzzer/.built  ## choose the corpus of TARGET anew: what has a name, and what reaches more code
 	$(FUZZ) minimise $(TARGET)
 
 fuzz-coverage: build/fuzz/coverage/.built  ## the lines that the inputs for TARGET do not run

@@ -238,7 +238,8 @@ def watch_board(board: Scoreboard, end: float) -> str:
         if any(now[name] < before[name] for name in before):
             return f"a count of the scoreboard went back: {before}, and then {now}"
         before = now
-    return f"fine: {count} calls read, counts {before}" if count else "the scoreboard showed no call"
+    counted = {name: number for name, number in before.items() if number}
+    return f"fine: {count} calls read, counted: {counted}" if count else "the scoreboard showed no call"
 
 
 class Child:
