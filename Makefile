@@ -41,18 +41,23 @@ test: build build/fuzz/replay/.built  ## the test suite
 # allocates by malloc so that they see its objects, and what it never frees is no leak of ours. All processes write their
 # reports into one folder, those whose output nobody reads and those that have given up root as well. Applications of the
 # tests crash, abort and run out of memory on purpose: that is left to them.
+#
+# Greenlets are switched by copying the stack, so red zones between variables would be read by the one that copies, and be
+# found by the next one where it has variables. Therefore asan-stack=0: memory on the heap and tables are checked, and the
+# stack by its protector and UBSan's bounds alone. What parses is checked with red zones too, in build/fuzz/sanitized.
 ASAN := build/asan
 ASAN_TESTS ?= tests
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
+ASAN_CFLAGS := -fsanitize=address,undefined --param asan-stack=0 -fstack-protector-strong -fno-omit-frame-pointer -O1 -g
 ASAN_REPORTS := $(CURDIR)/$(ASAN)/reports
 
 $(ASAN)/.built: $(VENV)/.built
 	rm -rf $(ASAN)
 	mkdir -p $(ASAN)/build
-	cp -rp setup.py pyproject.toml src $(ASAN)
+	cp -rp setup.py pyproject.toml LICENSE src $(ASAN)
 	cp -rp build/cython $(ASAN)/build          # the same C; only the compiler is told something else
 	find $(ASAN)/src \( -name '*.so' -o -name '*.c' \) -delete
-	cd $(ASAN) && PRONGHORN_DEBUG=1 CFLAGS='-fsanitize=address,undefined -fno-omit-frame-pointer -O1 -g' \
+	cd $(ASAN) && PRONGHORN_DEBUG=1 CFLAGS='$(ASAN_CFLAGS)' \
 		$(CURDIR)/$(BIN)/python setup.py --quiet build_ext --inplace --force --parallel 2
 	touch $@
 
@@ -65,7 +70,7 @@ asan: build $(ASAN)/.built
 	ln -sfn $(CURDIR)/docs $(ASAN)/docs        # the generated documents are looked for beside src
 	rm -rf $(ASAN_REPORTS) && mkdir -m 1777 $(ASAN_REPORTS)
 
-test-asan: asan build/fuzz/replay/.built  ## the suite on a debug build with AddressSanitizer and UBSan; ASAN_TESTS='tests/engine'
+test-asan: asan build/fuzz/sanitized/.built  ## the suite on a debug build with AddressSanitizer and UBSan; ASAN_TESTS='tests/engine'
 	$(SANITIZED) $(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist worksteal $(ASAN_TESTS)
 	@! grep -h . $(ASAN_REPORTS)/* 2>/dev/null
 
@@ -103,8 +108,9 @@ stress-tsan: build $(TSAN)/.built  ## the same under ThreadSanitizer; SECONDS=60
 model:  ## every order in which threads can hand things to one another; needs spin, see models/README.md
 	@$(PYTHON) -m models
 
-# What is fuzzed is compiled a second time, with the targets: see fuzz/README.md. `replay` needs gcc only, `libfuzzer`
-# clang-14, and `coverage` gcov, which comes with gcc. Whether there is anything to do, fuzz.build sees for itself.
+# What is fuzzed is compiled a second time, with the targets: see fuzz/README.md. `replay` and `sanitized` need gcc
+# only, `libfuzzer` clang-14, and `coverage` gcov, which comes with gcc. Whether there is anything to do, fuzz.build
+# sees for itself.
 build/fuzz/%/.built: $(VENV)/.built FORCE
 	@$(BIN)/python -m fuzz.build $*
 

@@ -20,7 +20,7 @@ from Cython.Build.Dependencies import create_dependency_tree
 from setup import DIRECTIVES
 from setuptools import Extension
 
-from fuzz.targets import BUILDS, COVERAGE, LIBFUZZER, REPLAY, ROOT, digest, is_current
+from fuzz.targets import BUILDS, COVERAGE, LIBFUZZER, REPLAY, ROOT, SANITIZED, digest, is_current
 
 SOURCES = [
     *sorted((ROOT / "src" / "pronghorn" / "wire").glob("*.pyx")),
@@ -29,16 +29,16 @@ SOURCES = [
 ]
 CLANG = os.environ.get("FUZZ_CC", "clang-14")
 GCC = shlex.split(os.environ.get("CC", "gcc"))
+# Everything UBSan calls undefined is an end, not a message.
+SANITIZERS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 COMPILERS = {
     REPLAY: [*GCC, "-O1"],
+    SANITIZED: [*GCC, *SANITIZERS],
     # -O0: with it every line that runs is one that was written.
     COVERAGE: [*GCC, "-O0"],
-    # Everything UBSan calls undefined is an end, not a message.
-    LIBFUZZER: [
-        CLANG, "-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
-    ],
-}  # fmt: skip
-FUZZED = {REPLAY: [], COVERAGE: ["--coverage"], LIBFUZZER: ["-fsanitize=fuzzer-no-link"]}
+    LIBFUZZER: [CLANG, *SANITIZERS],
+}
+FUZZED = {REPLAY: [], SANITIZED: [], COVERAGE: ["--coverage"], LIBFUZZER: ["-fsanitize=fuzzer-no-link"]}
 """For the code that is fuzzed, and not for the targets: which way they take says nothing about an input."""
 COMMON = [
     "-fPIC", "-fno-strict-aliasing", "-DPRONGHORN_COUNT_STEPS", f"-I{sysconfig.get_path('include')}",
@@ -62,7 +62,7 @@ def translate(name: str, folder: Path) -> dict[str, str]:
     extensions = [Extension(module_name(source), [str(source.relative_to(ROOT))]) for source in SOURCES]
     done = cythonize(
         extensions, include_path=["src", "."], compiler_directives=DIRECTIVES, build_dir=str(folder / "c"),
-        emit_linenums=name == LIBFUZZER,  # what a sanitizer says then names lines of the .pyx file
+        emit_linenums=name in {SANITIZED, LIBFUZZER},  # what a sanitizer says then names lines of the .pyx file
         quiet=True,
     )  # fmt: skip
     return {extension.name: extension.sources[0] for extension in done}

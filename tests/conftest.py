@@ -3,13 +3,13 @@
 In the debug build nothing of the engine lives any more (pronghorn.debug); in every build no call goes on.
 """
 
-import gc
 import threading
 from collections.abc import Generator, Iterator
 
 import pytest
 
 from pronghorn import debug
+from tests.support.living import require_no_remains
 from tests.support.raw import wait_for
 
 BEFORE = pytest.StashKey[dict[str, int]]()
@@ -37,18 +37,5 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     yield
-    if debug.ENABLED and BEFORE in item.stash:
-        wait_for(lambda: not remains(item.stash[BEFORE]), f"{debug.living()} to live no more")
-
-
-def remains(before: dict[str, int]) -> dict[str, int]:
-    """What lives and should not. A server that serves a whole module of tests keeps its threads, and their buffers."""
-    now = debug.living()
-    if now["engines"]:
-        before = before | {"engines": now["engines"], "buffers": now["buffers"]}
-    else:
-        before = dict.fromkeys(now, 0)
-    found = {what: count for what, count in now.items() if count > before[what]}
-    if found:
-        gc.collect()
-    return found
+    if BEFORE in item.stash:
+        require_no_remains(item.stash[BEFORE])

@@ -21,6 +21,8 @@ BUILDS = ROOT / "build" / "fuzz"
 
 REPLAY = "replay"
 """The build for gcc without sanitizers, in which `make test` replays the corpus and counts steps."""
+SANITIZED = "sanitized"
+"""The same with AddressSanitizer and UBSan, in which `make test-asan` does."""
 COVERAGE = "coverage"
 """The build for gcc that notes which lines have run."""
 LIBFUZZER = "libfuzzer"

@@ -9,10 +9,10 @@ cdef extern from *:
     """
     #if defined(__has_feature)
     #if __has_feature(address_sanitizer)
-    #define FUZZ_ADDRESS_SANITIZER
+    #define __SANITIZE_ADDRESS__        /* gcc says it in this way */
     #endif
     #endif
-    #ifdef FUZZ_ADDRESS_SANITIZER
+    #ifdef __SANITIZE_ADDRESS__
     #include <sanitizer/asan_interface.h>
     #else
     #define ASAN_POISON_MEMORY_REGION(data, size) ((void)(data), (void)(size))

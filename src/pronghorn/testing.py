@@ -69,10 +69,6 @@ def serve_engine(  # noqa: PLR0913 - what an engine is made of
     trusting = {name: options.pop(name) for name in TrustOptions.__struct_fields__ if name in options}
     settings = msgspec.structs.replace(EngineOptions(), **options)
     trust = TrustOptions(**{"forwarded_allow_ips": (), **trusting})  # a test's client is no proxy
-    for listener in listeners:
-        listener.setblocking(False)  # noqa: FBT003  # the standard library's own signature
-        if listener.family in (socket.AF_INET, socket.AF_INET6):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     handler = make_handler(
         app, listeners, settings, trust,
         protocol=protocol, errors=sys.stderr, multithread=greenlets or settings.threads > 1, multiprocess=False,
@@ -103,4 +99,5 @@ def _run_hub(engine: Any) -> None:
     from gevent import get_hub  # noqa: PLC0415 - only where it is asked for
 
     engine.run()
+    del engine  # gevent 26 never lets go of the frame that destroys a hub, and of what that holds
     get_hub().destroy(destroy_loop=True)

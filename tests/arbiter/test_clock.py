@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.process import preloading
 from tests.support.raw import Client, wait_for
+from tests.support.sanitized import ADDRESS_SANITIZED, preloading
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
@@ -19,6 +19,7 @@ def app(environ, start_response):
 
 
 @pytest.mark.skipif(not LIBRARIES, reason="libfaketime is not installed (Debian package libfaketime)")
+@pytest.mark.skipif(ADDRESS_SANITIZED, reason="waits for itself at the start, see libfaketime's issue 365")
 @pytest.mark.parametrize("jump", [3600, -3600])
 def test_a_jump_changes_nothing(start, place, jump):
     clock = place / "clock"

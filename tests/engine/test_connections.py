@@ -126,6 +126,19 @@ def test_a_peer_that_takes_nothing_of_a_response_is_cut_off() -> None:
 # Slow peers and large bodies
 
 
+def test_the_kernel_takes_little_for_a_peer_that_reads_nothing() -> None:
+    body = bytes(8 << 20)
+    bound = listener()
+    with serve_engine(lambda environ, start_response: (start_response("200 OK", []), [body])[1], [bound]) as engine:
+        with Client(url_of(bound), receive_buffer=4096) as client:
+            client.request()
+            wait_for(lambda: engine.requests_answered == 1 and engine.running(), "what the kernel does not take")
+            assert int(engine.running()[0].partition(" unsent bytes")[0]) > len(body) - (1 << 20)
+            client.hurry()
+            assert client.read_response().body == body
+        assert bound.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_large_response_drains_without_a_thread() -> None:
     body = os.urandom(1 << 20) * 8
     check_that_it_drains_without_a_thread(body, lambda environ: [body])

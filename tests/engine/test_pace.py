@@ -161,6 +161,35 @@ def test_a_slow_application_is_not_the_fault_of_its_client() -> None:
         assert engine.slot.incidents["late_reader"] == 0
 
 
+@pytest.mark.parametrize(
+    "options", [{"send_buffer": 64 * MIB}, {"threads": 1}, {"threads": 1, "send_buffer": 64 * MIB}]
+)
+def test_what_a_stream_has_said_is_sent_while_it_thinks(options: dict[str, int]) -> None:
+    """PEP 3333: "continue transmission even while the application is producing its next block"; from a file as well."""
+    taken, ended = threading.Event(), threading.Event()
+
+    def stream(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", str(12 * MIB + 9))])
+        yield bytes(4 * MIB)
+        yield bytes(8 * MIB)
+        assert taken.wait(10)
+        yield b"event"
+        assert ended.wait(10)
+        yield b"last"
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with serve_engine(stream, [listener], **options), Client(url, receive_buffer=4096) as client:
+        client.request()
+        client.read_until(b"\r\n\r\n")
+        client.hurry()
+        assert client.read_exactly(12 * MIB) == bytes(12 * MIB)
+        taken.set()
+        assert client.read_exactly(5) == b"event"
+        ended.set()
+        assert client.read_exactly(4) == b"last"
+
+
 def test_what_a_stream_says_after_a_stall_does_not_wait_for_more() -> None:
     """Of what a client had no room for, the rest is sent before the next piece, however small that is."""
     caught_up, ended = threading.Event(), threading.Event()

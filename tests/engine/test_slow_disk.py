@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import Server, preloading
+from tests.support.process import Server
 from tests.support.raw import Client, wait_for
+from tests.support.sanitized import preloading
 
 SIZE = 14 << 20  # more than one turn of the loop sends
 READING = 1.2

@@ -9,6 +9,7 @@ import pytest
 
 from pronghorn.testing import serve
 from tests.support.apps import Body, Environ, StartResponse
+from tests.support.process import Server
 from tests.support.raw import Client, wait_for
 
 KIB = 1024
@@ -55,6 +56,46 @@ def test_what_stands_behind_a_body_is_the_next_request(around: int, more: int) -
         client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(body) + body + behind)
         assert client.read_response().body == body
         assert [client.read_response().body for _ in range(3)] == [b"/0", b"/1", b"/2"]
+
+
+def test_bodies_that_share_a_file_one_after_another_see_their_own_only(tmp_path: Path) -> None:
+    """The file of a large body is kept for a moment, because filling it again is cheap; then it is given back."""
+    with serve(echo, spool_dir=str(tmp_path)) as url, Client(url) as client:
+        for size in (3 * MIB, 2 * MIB + 1, 5 * MIB, MIB + 1, 3 * MIB, 100):
+            body = content(size + 8)[8:]
+            assert client.get("/", method="POST", body=body).body == body
+            assert files_in(tmp_path) <= 1
+            with Client(url) as early:  # one that ends early leaves nothing behind for the next
+                early.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (4 * MIB) + b"!" * 2 * MIB)
+        wait_for(lambda: files_in(tmp_path) == 0, "the file to be given back")
+
+
+FORKING = """
+import os, time
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    body = environ["wsgi.input"]
+    if environ["PATH_INFO"] == "/fork" and os.fork() == 0:
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        with open("found", "wb") as found:
+            found.write(body.read())
+        os.rename("found", "kept")
+        os._exit(0)
+    return [b"" if environ["PATH_INFO"] == "/fork" else body.read()]
+"""
+
+
+def test_a_child_process_that_reads_later_finds_its_own_body(tmp_path: Path) -> None:
+    (tmp_path / "forking.py").write_text(FORKING)
+    first, second = b"1" * 3 * MIB, b"2" * 4 * MIB
+    with Server(tmp_path, "--workers", "1", "forking:app") as server, Client(server.url) as client:
+        assert client.get("/fork", method="POST", body=first).status == 200
+        assert client.get("/", method="POST", body=second).body == second
+        (tmp_path / "go").touch()
+        wait_for((tmp_path / "kept").exists, "the child to have read")
+        assert (tmp_path / "kept").read_bytes() == first
 
 
 def test_two_large_bodies_in_one_go() -> None:

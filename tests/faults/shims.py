@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tests.faults.servers import Unavailable
-from tests.support.process import preloading
+from tests.support.sanitized import preloading
 
 NO_FORK = r"""
 #include <errno.h>

@@ -13,21 +13,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self
 
 from bench.machine import PEER_BIN, Cores, describe, own_version, peer_versions, pin
-from bench.measure import Failed, Running, free_port, pss_bytes, running
+from bench.measure import Failed, Running, cpu_seconds, free_port, pss_bytes, running, spent
 from bench.servers import Launch
 
 from tests.slow import report
 from tests.slow.attacks import ATTACKS
 from tests.slow.crowd import Attackers
-from tests.slow.probe import probe
+from tests.slow.probe import Seen, probe
 from tests.slow.report import Outcome
 from tests.slow.servers import APP, ATTACKED
 
 IDLE = 10_000
 """Clients of the attack `idle`."""
+
+BUSY = 0.3
+"""Share of a core; a server that uses more has not served yet what the attackers asked for when they came."""
+
+PATIENCE = 20
+"""Seconds after which it is attacked all the same."""
 
 TOOL = "slowhttptest"
 MODES = {
@@ -45,7 +52,7 @@ class Tool:
     def __init__(self, mode: str, port: int, count: int, seconds: float) -> None:
         path = "large" if mode in ("-X", "-R") else ""
         size = ["-c", str(count), "-r", "500", "-l", str(int(seconds) + 5), "-p", "5", "-v", "0"]
-        command = [TOOL, *MODES[mode], *size, "-u", f"http://127.0.0.1:{port}/{path}"]
+        command = ["chrt", "--idle", "0", TOOL, *MODES[mode], *size, "-u", f"http://127.0.0.1:{port}/{path}"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.connected = count
         self.result: dict[str, int] = {}
@@ -92,16 +99,37 @@ def attackers(kind: str, server: Running, options: argparse.Namespace) -> Attack
     return Attackers(kind, ("127.0.0.1", server.port), count, options.period, again=True)
 
 
+def arrive(server: Running) -> Seen:
+    """What the good client sees until the server has served what the attackers asked for at first."""
+    seen = Seen()
+    until = time.monotonic() + PATIENCE
+    while True:
+        began, before = time.monotonic(), cpu_seconds(server.pid)
+        part = probe(("127.0.0.1", server.port), 1)
+        seen.seconds += part.seconds
+        seen.lost += part.lost
+        now = time.monotonic()
+        if now > until or spent(before, cpu_seconds(server.pid)) < BUSY * (now - began):
+            return seen
+
+
+def kernel_bytes() -> int:
+    """What the kernel keeps in the buffers of all TCP sockets of this machine."""
+    line = next(line for line in Path("/proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:"))
+    return int(line.split()[-1]) * os.sysconf("SC_PAGESIZE")
+
+
 def measure(name: str, kind: str, options: argparse.Namespace, cores: Cores) -> Outcome:
     """One attack on one server, which is started for it."""
     launch = Launch(app=APP, port=free_port(), connections=20_000, blocking=True)
     with running(ATTACKED[name], launch, cores, {}) as server:
         address = ("127.0.0.1", server.port)
         probe(address, 1)
-        quiet, before = probe(address, options.seconds), pss_bytes(server.pid)
+        quiet, before, kernel = probe(address, options.seconds), pss_bytes(server.pid), kernel_bytes()
         crowd = attackers(kind, server, options)
         with crowd:
-            attacked, after = probe(address, options.seconds), pss_bytes(server.pid)
+            arriving, attacked = arrive(server), probe(address, options.seconds)
+            after, held = pss_bytes(server.pid), kernel_bytes()
         later = probe(address, 1)
     asked = len(attacked.seconds) + attacked.lost
     return Outcome(
@@ -109,9 +137,11 @@ def measure(name: str, kind: str, options: argparse.Namespace, cores: Cores) -> 
         quiet_p99_ms=quiet.percentile(0.99),
         p50_ms=attacked.percentile(0.5),
         p99_ms=attacked.percentile(0.99),
+        arriving_p99_ms=arriving.percentile(0.99),
         lost=attacked.lost,
         asked=asked,
         bytes_each=(after - before) / max(crowd.connected, 1),
+        kernel_bytes_each=(held - kernel) / max(crowd.connected, 1),
         cut=crowd.result.get("cut", 0),
         recovered=bool(later.seconds) and not later.lost,
     )

@@ -23,18 +23,6 @@ PATIENCE = 20.0
 """Seconds a process has to say or do what a test waits for."""
 
 
-ADDRESS_SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
-"""`make test-asan` runs: a process needs terabytes of addresses, and the sanitizer must be loaded before all else."""
-
-COPIES_STACKS = "greenlet copies stacks, red zones included, which AddressSanitizer takes for reading out of bounds"
-"""Why nothing can be served in greenlets then."""
-
-
-def preloading(library: Path | str) -> str:
-    """The LD_PRELOAD of a process that is to have `library` beside what this one has."""
-    return f"{os.environ.get('LD_PRELOAD', '')} {library}".strip()
-
-
 def environment(**more: str) -> dict[str, str]:
     """The environment of this process without the variables that the command reads, and with `more`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}

@@ -164,7 +164,7 @@ class Client:
     def _receive(self) -> None:
         data = self.socket.recv(1 << 16)
         if not data:
-            message = f"the server closed after {self.buffer!r}"
+            message = f"the server closed after {len(self.buffer)} octets, ...{self.buffer[-200:]!r}"
             raise ConnectionError(message)
         self.buffer += data
 

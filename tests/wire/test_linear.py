@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.sanitized import FUZZ_BUILD
 
 ROOT = Path(__file__).parents[2]
 SIZES = {
@@ -113,7 +114,7 @@ def steps():
             data = filled(target, CLASSES[target][name], size)
             rows.append((target, name, way, len(data)))
             inputs.append([target, data.decode("latin-1"), WAYS[way], LIMIT])
-    command = [sys.executable, "-m", "fuzz.steps"]
+    command = [sys.executable, "-m", "fuzz.steps", FUZZ_BUILD]
     said = subprocess.run(command, cwd=ROOT, input=json.dumps(inputs), text=True, stdout=subprocess.PIPE, check=True)
     counted = {}
     for (*case, size), count in zip(rows, json.loads(said.stdout), strict=True):

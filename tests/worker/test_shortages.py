@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.process import ADDRESS_SANITIZED, Server
+from tests.support.process import Server
 from tests.support.raw import Client, wait_for
+from tests.support.sanitized import ADDRESS_SANITIZED
 
 APP = """
 import os, resource, time

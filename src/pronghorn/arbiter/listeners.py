@@ -154,14 +154,11 @@ def _bind_tcp(
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Accepted sockets inherit it: one setsockopt for each listener instead of one for each connection.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
             # [::] means IPv6: with 0.0.0.0 beside it both can be bound, and REMOTE_ADDR never reads ::ffff:1.2.3.4.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(name)
         sock.listen(backlog)
-        sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     except BaseException:
         sock.close()
         raise
@@ -174,7 +171,6 @@ def _open_unix(text: str, path: str, backlog: int) -> Listener:
         _remove_stale(text, path)
         sock.bind(path)
         sock.listen(backlog)
-        sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     except ListenError:
         sock.close()
         raise
@@ -222,9 +218,6 @@ def _adopt(text: str, fd: int) -> socket.socket:
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         sock.close()
         raise ListenError(f"cannot listen on {text}: descriptor {fd} is a socket that nobody called listen() on")
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     return sock
 
 

@@ -68,6 +68,8 @@ cdef class Connection:
     cdef list outbox                # bytes and FileSlice
     cdef size_t outbox_start        # bytes of its first item already sent
     cdef uint64_t outbox_size
+    cdef bint at_outbox             # the thread that owns it works on the outbox without the interpreter lock
+    cdef bint keeps_lock            # nobody may come between: see drain_beside
     cdef Room room
     cdef uint64_t* sent             # octets sent by this worker (scoreboard): counted where they leave
     cdef str address                # the peer's, or that of the client whom a proxy forwards, once it has said so
@@ -82,6 +84,8 @@ cdef class Connection:
     cdef FileSlice _own_slice(self)
     # Sends as much as the peer takes. 0: all gone; 1: the peer is slow; -1: the peer is gone (`broken` is set).
     cdef int drain(self) except -2
+    # The same for the loop, while a thread that owns the connection is in the application; not while it is `at_outbox`.
+    cdef int drain_beside(self) except -2
     # What is to be sent next is a file.
     cdef bint sends_file(self) noexcept
     cdef int forget_outbox(self) except -1

@@ -130,10 +130,14 @@ cdef class Connection:
         self.room.take_disk(<int64_t>size)
         own.on_disk += <int64_t>size        # whatever happens: it is given back with the file
         at = own.offset + <long>own.left
-        for piece in pieces:
-            write_all_at(own.fd, PyBytes_AS_STRING(piece) + start, <size_t>PyBytes_GET_SIZE(piece) - start, at)
-            at += PyBytes_GET_SIZE(piece) - <long>start
-            start = 0
+        self.at_outbox = True
+        try:
+            for piece in pieces:
+                write_all_at(own.fd, PyBytes_AS_STRING(piece) + start, <size_t>PyBytes_GET_SIZE(piece) - start, at)
+                at += PyBytes_GET_SIZE(piece) - <long>start
+                start = 0
+        finally:
+            self.at_outbox = False
         if self.outbox is None:
             return 0        # its request's deadline passed meanwhile, and the loop has closed it
         self._forget(first, first + len(pieces))
@@ -147,10 +151,7 @@ cdef class Connection:
     cdef FileSlice _own_slice(self):
         """An empty spool file."""
         cdef FileSlice own = FileSlice.__new__(FileSlice)
-        with self.room.open_file() as file:
-            own.fd = dup(file.fileno())
-        if own.fd < 0:
-            raise OSError(errno, "cannot duplicate the descriptor of a spool file")
+        own.fd = self.room.open_file()
         own.room = self.room
         return own
 
@@ -185,6 +186,13 @@ cdef class Connection:
             self._forget(0, done)
         return result
 
+    cdef int drain_beside(self) except -2:
+        self.keeps_lock = True
+        try:
+            return self.drain()
+        finally:
+            self.keeps_lock = False
+
     cdef int _drain_bytes(self, bytes data, int flags) except -2:
         cdef size_t size = <size_t>PyBytes_GET_SIZE(data)
         cdef ssize_t sent
@@ -205,14 +213,17 @@ cdef class Connection:
         cdef ssize_t sent
         cdef int fd = self.fd
         while room:
-            self.in_sendfile = True
-            with nogil:         # a file that is not in memory is read from the disk here
-                hand_over_point()
+            if self.keeps_lock:     # what was put aside a moment ago: it is in memory
                 sent = sendfile(fd, piece.fd, &piece.offset, room)
-            self.in_sendfile = False
-            if self.fd < 0:     # its request's deadline passed meanwhile, and the loop has dropped it
-                close(fd)
-                return -1
+            else:
+                self.at_outbox = self.in_sendfile = True
+                with nogil:         # a file that is not in memory is read from the disk here
+                    hand_over_point()
+                    sent = sendfile(fd, piece.fd, &piece.offset, room)
+                self.at_outbox = self.in_sendfile = False
+                if self.fd < 0:     # its request's deadline passed meanwhile, and the loop has dropped it
+                    close(fd)
+                    return -1
             if sent < 0:
                 if errno == EINTR:
                     continue

@@ -44,6 +44,8 @@ cdef class Host:
 
     # The peer lags: waits on this thread, without the baton, until it has caught up or is gone.
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1
+    # The application goes on, and has said what the peer has not taken yet: the loop sends it meanwhile.
+    cdef int send_beside(self, Connection connection) except -1
     # A call has chosen its own deadline: the loop must look at it by then.
     cdef int watch_deadline(self, uint64_t at_ns) except -1
 

@@ -51,6 +51,9 @@ cdef class Host:
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         raise NotImplementedError
 
+    cdef int send_beside(self, Connection connection) except -1:
+        raise NotImplementedError
+
     cdef int watch_deadline(self, uint64_t at_ns) except -1:
         raise NotImplementedError
 
@@ -336,6 +339,8 @@ cdef class Exchange:
             connection.outbox_size > self.host.high_water or connection.room.is_full()
         ):
             self.host.wait_for_peer(self.thread, connection)
+        if connection.outbox is not None and not connection.broken:
+            self.host.send_beside(connection)
         self.progress_ns = monotonic_ns()
         return 0
 

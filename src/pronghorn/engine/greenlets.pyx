@@ -19,7 +19,7 @@ from pronghorn.engine.connection cimport QUEUED, Connection
 from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, identify_by, is_forked
 from pronghorn.engine.linux cimport epoll_wait
 from pronghorn.engine.loop cimport BATCH, Engine
-from pronghorn.engine.pool cimport WAIT_SLICE_MS
+from pronghorn.engine.patience cimport WAIT_SLICE_MS
 from pronghorn.engine.scoreboard cimport Call
 from pronghorn.engine.sockets cimport INCOMING_BODY
 

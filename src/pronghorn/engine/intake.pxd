@@ -4,11 +4,11 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from pronghorn.engine.connection cimport Connection
 from pronghorn.engine.exchange cimport Exchange, PoolThread
-from pronghorn.engine.pool cimport Pool
+from pronghorn.engine.outlet cimport Outlet
 from pronghorn.wire.framing cimport ChunkLimits
 
 
-cdef class Intake(Pool):
+cdef class Intake(Outlet):
     cdef size_t body_memory
     cdef ChunkLimits chunk_limits
     cdef list held_back             # connections that are not read while unsent responses fill the memory

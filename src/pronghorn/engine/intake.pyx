@@ -20,9 +20,9 @@ cdef enum:
     PIPELINED = 32      # requests of one connection that are served before others get their turn
 
 
-cdef class Intake(Pool):
+cdef class Intake(Outlet):
     def __init__(self, listeners, slot, options, access, recycle_after):
-        Pool.__init__(self, listeners, slot, options, access, recycle_after)
+        Outlet.__init__(self, listeners, slot, options, access, recycle_after)
         self.body_memory = options.body_memory
         self.held_back = []
         self.chunk_limits.body = options.limit_request_body
@@ -139,7 +139,7 @@ cdef class Intake(Pool):
                 break
             connection.state = READING
             if result < 0:
-                exchange.body.dispose()
+                exchange.body.dispose(False)
                 connection.exchange = None
                 at = size
                 self._refuse(thread, connection, result)

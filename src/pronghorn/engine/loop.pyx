@@ -9,8 +9,8 @@ its request. Everything here happens under the GIL, which is released around a w
 application; a thread that comes back from the application may have lost the baton, and then touches nothing of the
 loop's but its own connection and the queues.
 
-Three layers, one class each: Sockets (sockets.pyx: connections), Pool (pool.pyx: threads), Engine (here: the loop
-itself).
+A layer is a class, the base of the next one, in a file of its name: Sockets (connections), Pool (threads), Patience
+(what is slow), Outlet (what leaves), Intake (what arrives), and Engine, here: the loop itself.
 """
 
 import logging
@@ -32,7 +32,6 @@ from pronghorn.engine.connection cimport (
     LINGER,
     QUEUED,
     READING,
-    READING_BODY,
     RUNNING,
     SEND,
     SENDING,
@@ -40,14 +39,13 @@ from pronghorn.engine.connection cimport (
     arm,
     disarm,
 )
-from pronghorn.engine.exchange cimport Exchange, Handler, PoolThread, flush_out, forget_forks
+from pronghorn.engine.exchange cimport Exchange, Handler, PoolThread, forget_forks
 from pronghorn.engine.incidents cimport SILENT
 from pronghorn.engine.linux cimport (
     EFD_CLOEXEC,
     EFD_NONBLOCK,
     EPOLLERR,
     EPOLLHUP,
-    EPOLLIN,
     EPOLLOUT,
     epoll_event,
     epoll_wait,
@@ -67,15 +65,13 @@ from pronghorn.engine.posix cimport (
     sockaddr_in,
     sockaddr_storage,
 )
-from pronghorn.engine.sockets cimport LISTENER, MILLISECOND, SECOND, WAKE, name_of
+from pronghorn.engine.sockets cimport FLUSH_LOG, LISTENER, MILLISECOND, SECOND, WAKE, name_of
 from pronghorn.wire.faults cimport LATE_REQUEST
 from pronghorn.wire.response cimport render_date
 
 cdef enum:
     LONG_BATCH = 2 * MILLISECOND    # after a batch that took this long the calls of the next one are timed
-    HOLD = 1 * MILLISECOND          # a response is kept back at most
     RECENT = 1 * SECOND             # a connection that was used within it is not idle when a drain begins
-    FLUSH_LOG = 50 * MILLISECOND    # and a line of the access log: a write for each would cost more than the line
 
 
 cdef class Engine(Intake):
@@ -171,6 +167,11 @@ cdef class Engine(Intake):
         eventfd_read(self.state_fd, &value)
 
     @property
+    def calls_inside(self):
+        """How many calls are inside the application, in threads or greenlets; late ones too, and after a stop."""
+        return self.active
+
+    @property
     def requests_running(self):
         """How many accepted requests have no whole response yet."""
         return len(self.running())
@@ -238,9 +239,6 @@ cdef class Engine(Intake):
         self._state = state
         eventfd_write(self.state_fd, 1)
 
-    cdef void _wake(self) noexcept:
-        eventfd_write(self.wake_fd, 1)
-
     cdef int _lead(self, PoolThread thread) except -1:
         cdef epoll_event* event
         cdef Py_ssize_t _turn
@@ -290,6 +288,7 @@ cdef class Engine(Intake):
                 return 0        # what waited in the accept queue may have blocked: the batch is another leader's
         if self.pressed and not self.room.is_full():
             self._read_on()
+        self.room.forget_spare(self.now)
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
             self._set_accepting(True)
         expect(load_int(&self.baton.leader) == thread.seat and not thread.lost)
@@ -388,6 +387,8 @@ cdef class Engine(Intake):
         connection = <Connection>self.table[fd]
         if connection.serial != serial:
             return 0
+        if connection.state == RUNNING and connection.interest == EPOLLOUT and events & EPOLLOUT:
+            return self._send_on(connection)
         if connection.state == RUNNING or connection.state == QUEUED or connection.returned:
             # Not the loop's to touch now, or what it has sent is not served yet: disarm, so that a level-triggered
             # event does not turn the loop; it comes back with it.
@@ -397,127 +398,6 @@ cdef class Engine(Intake):
                 self._send_more(thread, connection)
         else:
             self._read(thread, connection)
-        return 0
-
-    cdef int _send_more(self, PoolThread thread, Connection connection) except -1:
-        cdef int result = self._drain_file(thread, connection) if connection.sends_file() else connection.drain()
-        if result > 0 and not thread.lost:
-            return self._await_progress(connection, SEND, self.now)
-        if result == 0:
-            # An exchange is that of a request whose body is still to come.
-            connection.state = READING if connection.exchange is None else READING_BODY
-        self._settle(thread, connection, True)
-        if thread.lost:
-            self._work_on(thread)
-        return 0
-
-    cdef bint _hold(self, PoolThread thread, Connection connection) except -1:
-        """Keeps a small response back for a moment when more events of the batch wait. False: this one must not wait.
-
-        A send wakes the peer; one that sleeps at the other end of the loopback or of a proxy's socket costs the sender
-        as much as the send itself. Responses of a busy worker therefore leave in groups: at the end of the batch,
-        before anything that may block, and at the latest HOLD after the first.
-        """
-        if (
-            thread.lost
-            or thread.out.size == 0
-            or connection.state != READING
-            or connection.outbox is not None
-            or connection.received.size
-            or connection.broken
-            or self.draining
-        ):
-            return False
-        connection.put_copy(thread.out.data, thread.out.size)
-        thread.out.size = 0
-        thread.connection = None
-        connection.state = SENDING
-        self.now = monotonic_ns()
-        if not self.held:
-            self.held_ns = self.now
-        self.held.append(connection)
-        if self.now - self.held_ns > HOLD:
-            self._flush_held()
-        return True
-
-    cdef int _flush_held(self) except -1:
-        cdef Connection connection
-        cdef int result
-        if not self.held:
-            return 0
-        held, self.held = self.held, []
-        for connection in held:
-            if connection.state != SENDING:
-                continue        # closed meanwhile
-            result = connection.drain()
-            if result < 0:
-                self._drop(connection)
-            elif result > 0:
-                self._set_interest(connection, EPOLLOUT)
-                self._await_progress(connection, SEND, self.now)
-            elif connection.closing:
-                self._part_from(connection)
-            else:
-                connection.state = READING
-                self._wait_for_request(connection, self.now)
-        return 0
-
-    cdef int _wait_for_request(self, Connection connection, uint64_t now) except -1:
-        """A connection with nothing to send and nothing received."""
-        self._set_interest(connection, EPOLLIN)
-        arm(connection, LINGER if self.draining else IDLE, self.queues, now)
-        return 0
-
-    cdef int _settle(self, PoolThread thread, Connection connection, bint resume) except -1:
-        """Sends what is ready and decides what the connection waits for now (pool.pxd)."""
-        cdef uint64_t now = self.now
-        if (self.batch_at < self.batch_size or self.more_waits) and self._hold(thread, connection):
-            return 0
-        flush_out(thread, connection)
-        thread.connection = None
-        if connection.outbox is not None and connection.state != QUEUED and self.room.is_full():
-            self._put_aside(connection)
-        if thread.lost:
-            now = monotonic_ns()
-        if connection.broken or self.finished:
-            self._drop(connection)
-            if thread.lost and self.draining and self.waiting:
-                self._wake()        # it may have been the last one the drain waits for
-            return 0
-        if connection.state == QUEUED:
-            return 0
-        if connection.outbox is not None:
-            connection.state = SENDING
-            self._set_interest(connection, EPOLLOUT)
-            self._await_progress(connection, SEND, now)
-        elif connection.closing:
-            self._part_from(connection)
-            if thread.lost and self.draining and self.waiting:
-                self._wake()
-            return 0
-        elif connection.state == READING_BODY:
-            self._set_interest(connection, EPOLLIN)
-            self._await_progress(connection, BODY, now)
-        else:
-            if connection.received.size == 0:
-                self._wait_for_request(connection, now)
-            else:
-                self._set_interest(connection, EPOLLIN)
-                if connection.armed != HEAD:
-                    arm(connection, HEAD, self.queues, now)
-                if resume and not connection.returned:
-                    connection.returned = True
-                    self.returned.append(connection)
-        if (
-            thread.lost
-            and self.waiting
-            and (
-                connection.deadline_ns < self.wakes_ns
-                or (resume and connection.received.size)
-                or (self.unflushed_ns and self.unflushed_ns + FLUSH_LOG < self.wakes_ns)
-            )
-        ):
-            self._wake()
         return 0
 
     cdef int _expire(self, PoolThread thread) except -1:
@@ -552,7 +432,7 @@ cdef class Engine(Intake):
             return 0        # left over from before the request
         if (kind == HEAD and connection.received.size) or kind == BODY:
             if kind == BODY:
-                (<Exchange>connection.exchange).body.dispose()
+                (<Exchange>connection.exchange).body.dispose(False)
             connection.exchange = None
             self._refuse(thread, connection, LATE_REQUEST)
             return self._settle(thread, connection, False)

@@ -10,10 +10,6 @@ from pronghorn.engine.routes cimport Routes
 from pronghorn.engine.sockets cimport Sockets
 
 
-cdef enum:
-    WAIT_SLICE_MS = 250             # how long a wait for a peer goes on before it looks whether it is still wanted
-
-
 cdef class Pool(Sockets):
     cdef Baton* baton
     cdef list threads
@@ -73,17 +69,5 @@ cdef class Pool(Sockets):
     cdef bint _has_runnable(self) noexcept
     cdef int _run_queued(self, PoolThread thread) except -1
     cdef int _work_on(self, PoolThread thread) except -1
-    cdef int _wait_writable(self, int fd) except -1
-    cdef int _check_overdue(self, PoolThread thread) except -1
-    cdef object _frame_of(self, PoolThread late)
-    cdef int _interrupt(self, PoolThread late, Exchange exchange) except -1
-    cdef int _give_up_thread(self, PoolThread late) except -1
-    cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1
-    cdef bint _needs_threads(self) noexcept
-    cdef bint _put_aside(self, Connection connection) except -1
-    # A response was taken too slowly.
-    cdef int _give_up_reader(self, Connection connection) except -1
-    # A call is inside the application that may still come to its end.
-    cdef bint _awaits_calls(self) noexcept
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1
     cdef int _ask_to_recycle(self, str reason) except -1

@@ -9,12 +9,14 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.long cimport PyLong_FromVoidPtr
 from libc.errno cimport EINTR
 from libc.errno cimport errno as error_number
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
 
-from pronghorn.engine.posix cimport pwrite
+from pronghorn.engine.posix cimport close, dup, monotonic_ns, pwrite
 
 
 cdef enum:
+    SPARE_MOST = 128 * 1024 * 1024      # octets of a spool file that is kept for the next body
+    SPARE_TIME = 1000 * 1000 * 1000     # nanoseconds that it waits for one
     SHARED_LEAST = 64 * 1024    # octets of a piece for which it is worth asking whether others hold it too
 
 
@@ -27,6 +29,11 @@ cdef class Room:
         self.disk_most = options.spool_limit
         self.directory = options.spool_dir
         self.shared = {}
+        self.spare = -1
+
+    def __dealloc__(self):
+        if self.spare >= 0:
+            close(self.spare)
 
     cdef bint has_memory(self, int64_t size) noexcept:
         return self.memory + size <= self.memory_most // 2
@@ -57,6 +64,8 @@ cdef class Room:
         return 0
 
     cdef int take_disk(self, int64_t size) except -1:
+        if self.disk + self.spare_size + size > self.disk_most:
+            self.forget_spare(UINT64_MAX)
         if self.disk + size > self.disk_most:
             raise OSError(
                 errno.EDQUOT,
@@ -65,10 +74,46 @@ cdef class Room:
         self.disk += size
         return 0
 
-    cdef object open_file(self):
+    cdef int take_file(self, int64_t* on_disk) except -1:
+        """Writing over the pages of a file costs the kernel half of making new ones."""
+        cdef int fd = self.spare
+        on_disk[0] = self.spare_size
+        if fd < 0:
+            return self.open_file()
+        self.spare = -1
+        self.disk += self.spare_size
+        self.spare_size = 0
+        return fd
+
+    cdef int open_file(self) except -1:
+        cdef int fd = -1
         # TemporaryFile has no name on a file system that knows O_TMPFILE, and loses it at once elsewhere: nothing to
         # clean up.
-        return tempfile.TemporaryFile(prefix="pronghorn-", dir=self.directory)
+        with tempfile.TemporaryFile(prefix="pronghorn-", dir=self.directory) as file:
+            fd = dup(file.fileno())
+        if fd < 0:
+            raise OSError(error_number, "cannot duplicate the descriptor of a spool file")
+        return fd
+
+    cdef int close_file(self, int fd, int64_t on_disk, bint reusable) except -1:
+        self.disk -= on_disk
+        if reusable and self.spare < 0 and on_disk <= SPARE_MOST:
+            self.spare = fd
+            self.spare_size = on_disk
+            self.spare_until_ns = monotonic_ns() + SPARE_TIME
+        else:
+            with nogil:     # the pages of a large file are freed here
+                close(fd)
+        return 0
+
+    cdef int forget_spare(self, uint64_t when) except -1:
+        cdef int fd = self.spare
+        if fd >= 0 and when >= self.spare_until_ns:
+            self.spare = -1
+            self.spare_size = 0
+            with nogil:
+                close(fd)
+        return 0
 
     def __repr__(self):
         return f"<Room: {self.memory} of {self.memory_most} bytes of memory, {self.disk} of {self.disk_most} on disk>"

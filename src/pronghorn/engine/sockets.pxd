@@ -14,6 +14,7 @@ cdef enum:
     INCOMING_BODY = 1024 * 1024     # of a body whose length says that so much is its own; only what arrives is touched
     MILLISECOND = 1000 * 1000       # nanoseconds
     SECOND = 1000 * 1000 * 1000
+    FLUSH_LOG = 50 * MILLISECOND    # lines of the access log wait for others: a write for each would cost more than it
 
 
 cdef enum:                          # serials that no connection has: what an event of epoll is about

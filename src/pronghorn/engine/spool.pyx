@@ -1,10 +1,13 @@
 """A request body, collected by the loop and read by the application as `wsgi.input`."""
 
+import os
+
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memchr
 
 from pronghorn.debug cimport SPOOL_FILES, tally
+from pronghorn.engine.posix cimport close
 from pronghorn.engine.room cimport Room, write_all_at
 from pronghorn.wire.buffer cimport append, release
 
@@ -20,25 +23,21 @@ cdef class Body:
         self.fd = -1
 
     def __dealloc__(self):
-        self._forget_file()
-        release(&self.memory)
-
-    cdef void _forget_file(self) noexcept:
         if self.fd >= 0:
             tally(SPOOL_FILES, -1)
-        self.fd = -1
+            close(self.fd)
+        release(&self.memory)
 
     cdef int collect(self, const uint8_t* data, size_t size, size_t in_memory, Room room) except -1:
         cdef size_t before
         self.room = room
-        if self.file is None and (self.memory.size + size > in_memory or not room.has_memory(<int64_t>size)):
-            self.file = room.open_file()
-            self.fd = self.file.fileno()
+        if self.fd < 0 and (self.memory.size + size > in_memory or not room.has_memory(<int64_t>size)):
+            self.fd = room.take_file(&self.on_disk)
             tally(SPOOL_FILES, 1)
-            self._write(<const uint8_t*>self.memory.data, self.memory.size)
+            self._write(<const uint8_t*>self.memory.data, self.memory.size, 0)
             self._release_memory()
-        if self.file is not None:
-            self._write(data, size)
+        if self.fd >= 0:
+            self._write(data, size, self.size)
         else:
             before = self.memory.capacity
             if append(&self.memory, data, size) < 0:
@@ -47,10 +46,12 @@ cdef class Body:
         self.size += size
         return 0
 
-    cdef int _write(self, const uint8_t* data, size_t size) except -1:
-        self.room.take_disk(<int64_t>size)
-        write_all_at(self.fd, data, size, self.on_disk)
-        self.on_disk += <int64_t>size
+    cdef int _write(self, const uint8_t* data, size_t size, uint64_t at) except -1:
+        cdef int64_t end = <int64_t>(at + size)
+        if end > self.on_disk:
+            self.room.take_disk(end - self.on_disk)
+            self.on_disk = end
+        write_all_at(self.fd, data, size, <long>at)
         return 0
 
     cdef int _release_memory(self) except -1:
@@ -60,16 +61,24 @@ cdef class Body:
         return 0
 
     cdef int rewind(self) except -1:
-        if self.file is not None:
-            self.file.seek(0)
+        if self.fd >= 0:
+            if self.on_disk > <int64_t>self.size:       # what another body has left is not this one's
+                os.ftruncate(self.fd, self.size)
+                self.room.disk -= self.on_disk - <int64_t>self.size
+                self.on_disk = <int64_t>self.size
+            os.lseek(self.fd, 0, os.SEEK_SET)
+            self.file = open(self.fd, "rb", closefd=False)
         return 0
 
-    cdef int dispose(self) except -1:
-        if self.file is not None:
-            self.file.close()
-            self.room.disk -= self.on_disk
+    cdef int dispose(self, bint reusable) except -1:
+        cdef int fd = self.fd
+        if fd >= 0:
+            if self.file is not None:
+                self.file.close()
+            self.fd = -1
+            tally(SPOOL_FILES, -1)
+            self.room.close_file(fd, self.on_disk, reusable)
             self.on_disk = 0
-            self._forget_file()
         self._release_memory()
         self.position = 0
         return 0

@@ -115,7 +115,7 @@ def serve(serving: Serving, pending: set[int]) -> int:
     if not serving.engine.join(QUICK_STOP):
         log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
     serving.life.end()
-    report_remains()
+    report_remains(serving.engine)
     _run_exit_functions()
     return Exit.OK
 

@@ -1,0 +1,27 @@
+# How long slow peers and late calls are waited for, and what happens then.
+
+from pronghorn.engine.connection cimport Connection
+from pronghorn.engine.exchange cimport Exchange, PoolThread
+from pronghorn.engine.pool cimport Pool
+
+
+cdef enum:
+    WAIT_SLICE_MS = 250             # how long a wait for a peer goes on before it looks whether it is still wanted
+
+
+cdef class Patience(Pool):
+    cdef bint _needs_threads(self) noexcept
+    cdef bint _put_aside(self, Connection connection) except -1
+    # A response was taken too slowly.
+    cdef int _give_up_reader(self, Connection connection) except -1
+    # Whether a socket takes bytes, within a slice of time.
+    cdef int _wait_writable(self, int fd) except -1
+    # Which calls are past their deadline? Says as well when to look again.
+    cdef int _check_overdue(self, PoolThread thread) except -1
+    cdef int _call_overdue(self, PoolThread thread, PoolThread late, Exchange exchange) except -1
+    # Where a call is.
+    cdef object _frame_of(self, PoolThread late)
+    cdef int _interrupt(self, PoolThread late, Exchange exchange) except -1
+    cdef int _give_up_thread(self, PoolThread late) except -1
+    # A call is inside the application that may still come to its end.
+    cdef bint _awaits_calls(self) noexcept
