@@ -9,7 +9,7 @@ STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -n
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test asan test-asan test-tsan stress stress-tsan test-proxies model fuzz fuzz-all fuzz-replay fuzz-corpus \
-	fuzz-coverage lint types docs build bench faults soak reliability slow compare-security dropin \
+	fuzz-coverage lint types docs build bench faults soak reliability slow compare-security security dropin \
 	clean
 
 help:  ## this list
@@ -192,6 +192,11 @@ soak: build $(if $(GUNICORN),build/gunicorn/.installed)  ## all faults at random
 # Debian's slowhttptest is one of the attackers; where it is missing it is left out.
 slow: build bench/.venv/.installed  ## slow clients by the thousand, on this server and others; SLOW='--attacks heads --write'
 	$(BIN)/python -m tests.slow $(SLOW)
+
+security:  ## everything that docs/security.md has measured, anew: almost an hour on a quiet machine
+	$(MAKE) compare-security
+	$(MAKE) test-proxies PROXIES=--write
+	$(MAKE) slow SLOW='--seconds 6 --write'
 
 dropin: build build/gunicorn/.installed  ## configuration files on Gunicorn and here; docs/differences.md. DROPIN=minimal for one
 	$(BIN)/python -m tests.dropin $(or $(DROPIN),--write)
