@@ -10,7 +10,7 @@ STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -n
 .DEFAULT_GOAL := help
 .PHONY: help demo test asan test-asan test-asan-native test-tsan stress stress-tsan test-proxies model fuzz fuzz-all \
 	fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults soak reliability slow compare-security \
-	dropin clean
+	security dropin clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -141,7 +141,7 @@ fuzz-all: build/fuzz/libfuzzer/.built build/fuzz/coverage/.built  ## each target
 fuzz-replay: build/fuzz/libfuzzer/.built  ## run one finding again: FILE=build/fuzz/findings/head/crash-...
 	$(FUZZ) replay $(FILE)
 
-fuzz-corpus: build/fuzz/libfuzzer/.built  ## add to the corpus of TARGET what runs have found and what reaches more code
+fuzz-corpus: build/fuzz/libfuzzer/.built  ## choose the corpus of TARGET anew: what has a name, and what reaches more code
 	$(FUZZ) minimise $(TARGET)
 
 fuzz-coverage: build/fuzz/coverage/.built  ## the lines that the inputs for TARGET do not run
@@ -198,6 +198,11 @@ soak: build $(if $(GUNICORN),build/gunicorn/.installed)  ## all faults at random
 # Debian's slowhttptest is one of the attackers; where it is missing it is left out.
 slow: build bench/.venv/.installed  ## slow clients by the thousand, on this server and others; SLOW='--attacks heads --write'
 	$(BIN)/python -m tests.slow $(SLOW)
+
+security:  ## everything that docs/security.md has measured, anew: almost an hour on a quiet machine
+	$(MAKE) compare-security
+	$(MAKE) test-proxies PROXIES=--write
+	$(MAKE) slow SLOW='--seconds 6 --write'
 
 dropin: build build/gunicorn/.installed  ## configuration files on Gunicorn and here; docs/differences.md. DROPIN=minimal for one
 	$(BIN)/python -m tests.dropin $(or $(DROPIN),--write)

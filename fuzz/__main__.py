@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,9 @@ CORPUS = ROOT / "fuzz" / "corpus"
 FOUND = BUILDS / "corpus"
 """What a run finds worth keeping; it grows from run to run on this machine, and is not in git."""
 FINDINGS = BUILDS / "findings"
+
+DIGEST = re.compile(r"[0-9a-f]{40}")
+"""The name that libFuzzer gives an input."""
 
 SLOWEST = 60
 """Seconds for one input, after which it counts as a hang: by the clock, and others may keep the machine busy."""
@@ -73,11 +78,21 @@ def replay(file: Path) -> int:
 
 
 def minimise(name: str) -> int:
-    """Add to the corpus in git what covers more, from what runs have found here."""
-    (FOUND / name).mkdir(parents=True, exist_ok=True)
+    """Choose the corpus in git anew: what was named by hand, and of all other inputs those that cover more."""
+    corpus, found = CORPUS / name, FOUND / name
+    found.mkdir(parents=True, exist_ok=True)
     # Edges alone, not how often each was taken: that would keep hundreds of inputs.
     options = ["-merge=1", "-use_counters=0", f"-max_len={TARGETS[name].most}"]
-    return run(name, *options, str(CORPUS / name), str(FOUND / name)).status
+    kept = [file for file in corpus.iterdir() if DIGEST.fullmatch(file.name)]
+    with tempfile.TemporaryDirectory(prefix="pronghorn-corpus-") as folder:
+        for file in set(corpus.iterdir()).difference(kept):
+            shutil.copy(file, folder)
+        ran = run(name, *options, folder, str(corpus), str(found))
+        if ran.status == 0:
+            for file in kept:
+                file.unlink()
+            shutil.copytree(folder, corpus, dirs_exist_ok=True)
+    return ran.status
 
 
 def list_targets() -> None:
@@ -98,7 +113,7 @@ def main() -> int:
     commands.add_parser("replay").add_argument("file", type=Path)
     results = commands.add_parser("results")
     results.add_argument("--seconds", type=int, required=True)
-    results.add_argument("target", choices=TARGETS, nargs="?", help="all of them without")
+    results.add_argument("targets", nargs="*", help="all of them without")
     results.add_argument("--jobs", type=int, default=1, help="targets at a time")
     given = parser.parse_args()
     if given.command == "run":
@@ -108,7 +123,9 @@ def main() -> int:
     if given.command == "minimise":
         return minimise(given.target)
     if given.command == "results":
-        names = [given.target] if given.target else TARGETS
+        names = given.targets or list(TARGETS)
+        if unknown := set(names).difference(TARGETS):
+            parser.error(f"there is no target {unknown.pop()!r}: {', '.join(TARGETS)}")
         return measure(fuzz, [(name, FOUND / name, CORPUS / name) for name in names], given.seconds, given.jobs)
     list_targets()
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import Cython
 
 from fuzz.build import CLANG
-from fuzz.targets import LIBFUZZER, ROOT, is_current
+from fuzz.targets import LIBFUZZER, ROOT, TARGETS, is_current
 
 RESULTS = ROOT / "fuzz" / "RESULTS.md"
 BEGIN, END = "<!-- written by make fuzz-all -->\n", "<!-- end -->\n"
@@ -92,7 +92,8 @@ def measure(fuzz: Fuzz, targets: list[tuple[str, Path, Path]], seconds: int, job
         rows = [replace(row, lines=lines_run(*target)) for row, target in zip(rows, targets, strict=True)]
     else:
         sources += ", which is not what lies here now: lines were not counted"
-    only = f" TARGET={targets[0][0]}" if len(targets) == 1 else ""
+    names = " ".join(row.target for row in rows)
+    only = f" TARGET='{names}'" if len(rows) < len(TARGETS) else ""
     write(rows, f"`make fuzz-all{only} SECONDS={seconds} JOBS={jobs}` of {sources}", seconds, load)
     return int(any(row.ended != "the clock" or row.lines == NOTHING for row in rows))
 

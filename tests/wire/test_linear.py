@@ -32,6 +32,7 @@ HEADS = {
     "a long query of escapes": (b"GET /?", b"%41", b" HTTP/1.1\r\nHost: a" + END),
     "a long method": (b"", b"M", b" / HTTP/1.1\r\nHost: a" + END),
     "a long authority": (b"GET http://", b"a%41", b"/ HTTP/1.1\r\nHost: a" + END),
+    "a long authority with a port that is none": (b"GET http://", b"a", b":port? HTTP/1.1" + END),
     "a request line without end": (b"GET /", b"a", b""),
     "a byte that may not stand in a request line": (b"GET /", b"a", b"\x80"),
     "a long value": (HOST + b"X: ", b"y", END),
@@ -105,20 +106,25 @@ def filled(target, parts, size):
     return block
 
 
+def count(inputs):
+    """How many steps each costs: one process counts them all."""
+    command = [sys.executable, "-m", "fuzz.steps", FUZZ_BUILD]
+    said = subprocess.run(command, cwd=ROOT, input=json.dumps(inputs), text=True, stdout=subprocess.PIPE, check=True)
+    return json.loads(said.stdout)
+
+
 @pytest.fixture(scope="module")
 def steps():
-    """How many octets each case has at either size, and how many steps they cost: one process counts them all."""
+    """How many octets each case has at either size, and how many steps they cost."""
     rows, inputs = [], []
     for target, name, way in CASES:
         for size in (SIZES[target], 8 * SIZES[target]):
             data = filled(target, CLASSES[target][name], size)
             rows.append((target, name, way, len(data)))
             inputs.append([target, data.decode("latin-1"), WAYS[way], LIMIT])
-    command = [sys.executable, "-m", "fuzz.steps", FUZZ_BUILD]
-    said = subprocess.run(command, cwd=ROOT, input=json.dumps(inputs), text=True, stdout=subprocess.PIPE, check=True)
     counted = {}
-    for (*case, size), count in zip(rows, json.loads(said.stdout), strict=True):
-        counted.setdefault(tuple(case), []).append((size, count))
+    for (*case, size), cost in zip(rows, count(inputs), strict=True):
+        counted.setdefault(tuple(case), []).append((size, cost))
     return counted
 
 
@@ -126,3 +132,11 @@ def steps():
 def test_rules_26_and_45_steps_are_linear(steps, target, name, way):
     (_small, few), (_large, many) = steps[target, name, way]
     assert 0 < many <= 9 * few
+
+
+def test_a_request_line_that_is_refused_is_read_once():
+    size = 4096
+    good, bad = (b"GET http://" + b"a" * size + port + b" HTTP/1.1" + END for port in (b":80", b":port"))
+    cost, cost_of_refusal = count([["head", line.decode(), 1 << 30, LIMIT] for line in (good, bad)])
+    # Beside what the good one costs: its octets are looked at once more, for one that may not stand in any line.
+    assert cost_of_refusal <= cost + 1.1 * size

@@ -67,6 +67,7 @@ cdef class Uwsgi(Handler):
     cdef int read_head(self, Host host, Connection connection, const uint8_t* data, uint32_t size) except? -9999:
         cdef Packet packet
         cdef dict said = {}
+        cdef Exchange exchange
         cdef int result
         if not self.allowed.hold(connection.address):
             if self.allowed.is_news(connection.address):
@@ -94,9 +95,12 @@ cdef class Uwsgi(Handler):
         if result != DONE:
             return result
         self.used = packet.end
-        self.exchange = self.inner.exchange
+        exchange = self.inner.exchange
         self.inner.exchange = None
-        return self._complete(self.exchange, said)
+        result = self._complete(exchange, said)
+        if result == DONE:
+            self.exchange = exchange    # one that is refused is nobody's, and must not be kept until the next
+        return result
 
     cdef int _complete(self, Exchange exchange, dict said) except? -9999:
         """Adds to the exchange what a request head cannot say."""

@@ -57,6 +57,7 @@ cdef int parse_request_line(const uint8_t* data, uint32_t size, const Limits* li
     cdef Cursor cursor = open_cursor(data, size)
     cdef Cursor line
     cdef int verdict, survey
+    cdef bint is_read
     if head.resume_line == 0:
         verdict = skip_empty_line(&cursor, head)
         if verdict != DONE:
@@ -69,15 +70,16 @@ cdef int parse_request_line(const uint8_t* data, uint32_t size, const Limits* li
     if verdict != DONE:
         return verdict
     line = cursor
-    if head.resume_byte == 0:
+    is_read = head.resume_byte == 0
+    if is_read:
         verdict = read_request_line(&line, head)
         if verdict == DONE and tell(&line) - head.resume_line <= <size_t>limits.request_line + 2:
             return begin_section(&line, head)
     survey = survey_line(cursor, LINE, limits.request_line, LONG_REQUEST_LINE, head)
     if survey != DONE:
         return survey
-    line = cursor
-    verdict = read_request_line(&line, head)
+    if not is_read:         # its end was missing when it was read first
+        verdict = read_request_line(&line, head)
     return verdict if verdict != DONE else begin_section(&line, head)
 
 

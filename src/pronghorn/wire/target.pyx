@@ -46,10 +46,9 @@ cdef int read_absolute(Cursor target, Head* head) noexcept nogil:
     skip(&target, scheme)
     if take(&target) != COLON or take(&target) != SLASH or take(&target) != SLASH:
         return BAD_TARGET
-    length = distance(&target, SLASH)
-    if distance(&target, QUESTION) < length:
-        length = distance(&target, QUESTION)
-    authority = part(&target, tell(&target), length)
+    authority = part(&target, tell(&target), distance(&target, SLASH))
+    authority = part(&authority, 0, distance(&authority, QUESTION))
+    length = left(&authority)
     if distance(&authority, AT) < length:
         return USERINFO
     head.authority.start = head.target.start + <uint32_t>tell(&target)
