@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -188,6 +189,34 @@ def test_what_a_stream_has_said_is_sent_while_it_thinks(options: dict[str, int])
         assert client.read_exactly(5) == b"event"
         ended.set()
         assert client.read_exactly(4) == b"last"
+
+
+def test_a_slow_disk_keeps_the_octets_of_a_stream_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the loop sends for a stream is not put aside to a file at the same time, nor the other way round."""
+    blocks = [bytes([65 + number]) * (number + 1) * MIB for number in range(4)]
+    opened = threading.Event()
+    open_file = tempfile.TemporaryFile
+
+    def open_slowly(*args: Any, **options: Any) -> Any:
+        time.sleep(0.3)  # without the interpreter lock, as a disk does; meanwhile the client takes some
+        opened.set()
+        return open_file(*args, **options)
+
+    def stream(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield from blocks
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", open_slowly)
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with serve_engine(stream, [listener], threads=1, send_buffer=4 * MIB), Client(url, receive_buffer=4096) as client:
+        client.request()
+        client.read_until(b"\r\n\r\n")
+        wanted = b"".join(b"%x\r\n%b\r\n" % (len(block), block) for block in blocks)
+        assert client.read_exactly(100_000) == wanted[:100_000]
+        assert opened.wait(10)
+        client.hurry()
+        assert client.read_exactly(len(wanted) - 100_000) == wanted[100_000:]
 
 
 def test_what_a_stream_says_after_a_stall_does_not_wait_for_more() -> None:

@@ -81,6 +81,7 @@ cdef class Connection:
     cdef int put_file(self, int fd, long offset, uint64_t size) except -1
     # Moves what waits in memory to a spool file. Raises OSError where it cannot be: then it waits as before.
     cdef int spool_outbox(self) except -1
+    cdef int _spool_outbox(self) except -1
     cdef FileSlice _own_slice(self)
     # Sends as much as the peer takes. 0: all gone; 1: the peer is slow; -1: the peer is gone (`broken` is set).
     cdef int drain(self) except -2

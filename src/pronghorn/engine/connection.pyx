@@ -2,6 +2,7 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
@@ -29,6 +30,9 @@ from pronghorn.engine.posix cimport (
 )
 from pronghorn.engine.room cimport write_all_at
 from pronghorn.wire.buffer cimport release
+
+cdef extern from "Python.h":
+    int PyList_SetSlice(list list, Py_ssize_t low, Py_ssize_t high, PyObject* items) except -1
 
 cdef enum:
     SENDFILE_TURN = 8 << 20     # octets a turn: a peer that reads at memory speed must not keep the loop to itself
@@ -74,13 +78,14 @@ cdef class Connection:
 
     cdef int put(self, bytes data, size_t start) except -1:
         """Queues `data` from `start` on, without copying it."""
+        # First what makes objects: the collector may let the loop run, and that may have an outbox to send from.
+        if start and self.outbox:
+            data = data[start:]
+            start = 0
         if self.outbox is None:
             self.outbox = []
         if not self.outbox:
             self.outbox_start = start
-        elif start:
-            data = data[start:]
-            start = 0
         self.outbox.append(data)
         self.outbox_size += <uint64_t>PyBytes_GET_SIZE(data) - start
         self.room.hold(data)
@@ -107,6 +112,13 @@ cdef class Connection:
         return 0
 
     cdef int spool_outbox(self) except -1:
+        self.at_outbox = True       # opening a file lets others run, and so does writing
+        try:
+            return self._spool_outbox()
+        finally:
+            self.at_outbox = False
+
+    cdef int _spool_outbox(self) except -1:
         cdef FileSlice own = None
         cdef bytes piece
         cdef Py_ssize_t first = len(self.outbox)
@@ -130,14 +142,10 @@ cdef class Connection:
         self.room.take_disk(<int64_t>size)
         own.on_disk += <int64_t>size        # whatever happens: it is given back with the file
         at = own.offset + <long>own.left
-        self.at_outbox = True
-        try:
-            for piece in pieces:
-                write_all_at(own.fd, PyBytes_AS_STRING(piece) + start, <size_t>PyBytes_GET_SIZE(piece) - start, at)
-                at += PyBytes_GET_SIZE(piece) - <long>start
-                start = 0
-        finally:
-            self.at_outbox = False
+        for piece in pieces:
+            write_all_at(own.fd, PyBytes_AS_STRING(piece) + start, <size_t>PyBytes_GET_SIZE(piece) - start, at)
+            at += PyBytes_GET_SIZE(piece) - <long>start
+            start = 0
         if self.outbox is None:
             return 0        # its request's deadline passed meanwhile, and the loop has closed it
         self._forget(first, first + len(pieces))
@@ -245,12 +253,12 @@ cdef class Connection:
         return 0
 
     cdef int _forget(self, Py_ssize_t first, Py_ssize_t end) except -1:
-        """Takes pieces out of the outbox."""
-        pieces = self.outbox[first:end]
-        del self.outbox[first:end]
-        for piece in pieces:
-            if type(piece) is bytes:
-                self.room.let_go(<bytes>piece)
+        """Takes pieces out of the outbox, and makes no object that the collector counts: nobody may come between."""
+        cdef Py_ssize_t at
+        for at in range(first, end):
+            if type(self.outbox[at]) is bytes:
+                self.room.let_go(<bytes>self.outbox[at])
+        PyList_SetSlice(self.outbox, first, end, NULL)
         return 0
 
     cdef void begin_pace(self, uint64_t now) noexcept:
