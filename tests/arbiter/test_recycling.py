@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from tests.support.raw import wait_for
+from tests.support.sanitized import unless_sanitized
 
 LEAK = """
 import os, time
@@ -61,6 +62,7 @@ def most_at_once(text, size):
     return most - size
 
 
+@unless_sanitized("a worker then has more than the limit from its start")
 def test_workers_that_leak_are_replaced_one_by_one(start, leaky):
     server = start("--workers", "3", "--max-memory", "60MiB", leaky).ready(3)
     with load(server, "/leak") as (failed, answered):

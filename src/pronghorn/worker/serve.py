@@ -115,7 +115,8 @@ def serve(serving: Serving, pending: set[int]) -> int:
     if not serving.engine.join(QUICK_STOP):
         log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
     serving.life.end()
-    report_remains(serving.engine)
+    if serving.development is None:  # Werkzeug's debugger keeps the frames it shows, and those their request
+        report_remains(serving.engine)
     _run_exit_functions()
     return Exit.OK
 

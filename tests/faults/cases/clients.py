@@ -9,6 +9,7 @@ import time
 from tests.faults.cases.recycling import memory
 from tests.faults.scene import Case, Scene
 from tests.faults.servers import Loaded
+from tests.support.sanitized import ADDRESS_SANITIZED
 
 HEAD = b"PUT /page/aborted/200000 HTTP/1.1\r\nHost: faults\r\nContent-Length: 100000\r\n\r\n"
 STAGES = (
@@ -39,7 +40,8 @@ def aborts(scene: Scene) -> None:
         scene.eventually("no descriptor stays", lambda: _descriptors(server) <= before, 10)
         grown = _largest(server) - large
         scene.measure("a worker has grown by at most (KiB)", grown / 1024)
-        scene.claim("no memory stays", grown <= GROWTH, grown)
+        if not ADDRESS_SANITIZED:  # it keeps what is freed for a while
+            scene.claim("no memory stays", grown <= GROWTH, grown)
         scene.claim("no worker has died", server.crew() == crew, server.text[-1500:])
         scene.claim("no traceback", "Traceback" not in server.text, server.text[-1500:])
 
