@@ -36,5 +36,7 @@ def require_no_remains(before: dict[str, int]) -> None:
         found = remains(before)
         for what, count in found.items():
             _reported[what] += count
+        if "engines" in found:
+            _reported["buffers"] = debug.living()["buffers"]  # which are its threads'
         message = f"there remains {found}, {PATIENCE} s after the test"
         raise AssertionError(message) from None
