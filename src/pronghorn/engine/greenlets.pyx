@@ -22,6 +22,7 @@ from pronghorn.engine.loop cimport BATCH, Engine
 from pronghorn.engine.patience cimport WAIT_SLICE_MS
 from pronghorn.engine.scoreboard cimport Call
 from pronghorn.engine.sockets cimport INCOMING_BODY
+from pronghorn.wire.buffer cimport release
 
 from gevent import Greenlet, get_hub, killall
 from gevent.socket import wait_write
@@ -89,6 +90,9 @@ cdef class GreenletEngine(Engine):
         finally:
             self.readable.close()
             self.timer.close()
+            # What of a hub's thread gevent keeps for good holds no memory of ours.
+            release(&thread.out)
+            release(&thread.head)
 
     cdef int _gather(self, bint likely) except? -9999:
         """Lets the greenlets run until there are events (loop.pxd)."""
