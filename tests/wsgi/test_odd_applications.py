@@ -33,7 +33,7 @@ def test_interim_and_impossible_statuses_are_an_error(status, caplog):
         assert client.get().status in {500, 600}
 
 
-@pytest.mark.parametrize("value", ["+2", " 2", "2 ", "2_0", "\u0662", "", "0x2", "2, 2", "99999999999999999999"])
+@pytest.mark.parametrize("value", ["+2", " 2", "2 ", "2_0", "\u0662", "", "0x2", "2, 2", "9" * 20, "\u00ff" * 18])
 def test_a_length_that_is_none_is_an_error(value, caplog):
     with serve(answer(headers=[("Content-Length", value)])) as url, Client(url) as client:
         client.request()

@@ -179,7 +179,9 @@ cdef int64_t length_value(object value) except -2:
     cdef int64_t length = 0
     cdef bint good = PyUnicode_KIND(value) == 1 and 0 < size <= 18      # 18 digits fit
     for i in range(size if good else 0):
-        good = good and c"0" <= data[i] <= c"9"
+        if not c"0" <= data[i] <= c"9":
+            good = False
+            break       # 18 octets that are no digits do not fit
         length = 10 * length + (data[i] - c"0")
     if not good:
         raise ValueError(f"Content-Length {value!r} is not a number of octets")
