@@ -162,21 +162,18 @@ def test_a_slow_application_is_not_the_fault_of_its_client() -> None:
         assert engine.slot.incidents["late_reader"] == 0
 
 
-@pytest.mark.parametrize(
-    "options", [{"send_buffer": 64 * MIB}, {"threads": 1}, {"threads": 1, "send_buffer": 64 * MIB}]
-)
-def test_what_a_stream_has_said_is_sent_while_it_thinks(options: dict[str, int]) -> None:
-    """PEP 3333: "continue transmission even while the application is producing its next block"; from a file as well."""
-    taken, ended = threading.Event(), threading.Event()
+@contextlib.contextmanager
+def slow_client_of(*parts: bytes, **options: int) -> Iterator[tuple[Client, Iterator[threading.Event]]]:
+    """A client that has read the head of a stream, whose last two parts are said once their events are set."""
+    gates = [threading.Event(), threading.Event()]
 
     def stream(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-        start_response("200 OK", [("Content-Length", str(12 * MIB + 9))])
-        yield bytes(4 * MIB)
-        yield bytes(8 * MIB)
-        assert taken.wait(10)
-        yield b"event"
-        assert ended.wait(10)
-        yield b"last"
+        start_response("200 OK", [("Content-Length", str(sum(map(len, parts))))])
+        blocks = len(parts) - len(gates)
+        yield from parts[:blocks]
+        for gate, part in zip(gates, parts[blocks:], strict=True):
+            assert gate.wait(10)
+            yield part
 
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -184,10 +181,19 @@ def test_what_a_stream_has_said_is_sent_while_it_thinks(options: dict[str, int])
         client.request()
         client.read_until(b"\r\n\r\n")
         client.hurry()
+        yield client, iter(gates)
+
+
+@pytest.mark.parametrize(
+    "options", [{"send_buffer": 64 * MIB}, {"threads": 1}, {"threads": 1, "send_buffer": 64 * MIB}]
+)
+def test_what_a_stream_has_said_is_sent_while_it_thinks(options: dict[str, int]) -> None:
+    """PEP 3333: "continue transmission even while the application is producing its next block"; from a file as well."""
+    with slow_client_of(bytes(4 * MIB), bytes(8 * MIB), b"event", b"last", **options) as (client, gates):
         assert client.read_exactly(12 * MIB) == bytes(12 * MIB)
-        taken.set()
+        next(gates).set()
         assert client.read_exactly(5) == b"event"
-        ended.set()
+        next(gates).set()
         assert client.read_exactly(4) == b"last"
 
 
@@ -221,24 +227,9 @@ def test_a_slow_disk_keeps_the_octets_of_a_stream_in_order(monkeypatch: pytest.M
 
 def test_what_a_stream_says_after_a_stall_does_not_wait_for_more() -> None:
     """Of what a client had no room for, the rest is sent before the next piece, however small that is."""
-    caught_up, ended = threading.Event(), threading.Event()
-
-    def stream(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-        start_response("200 OK", [("Content-Length", str(5 * MIB + 9))])
-        yield bytes(5 * MIB)
-        assert caught_up.wait(10)
-        yield b"event"
-        assert ended.wait(10)
-        yield b"last"
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with serve_engine(stream, [listener], send_buffer=64 * MIB), Client(url, receive_buffer=4096) as client:
-        client.request()
-        client.read_until(b"\r\n\r\n")
-        client.hurry()
+    with slow_client_of(bytes(5 * MIB), b"event", b"last", send_buffer=64 * MIB) as (client, gates):
         client.read_exactly(MIB)
-        caught_up.set()
+        next(gates).set()
         assert client.read_exactly(4 * MIB + 5).endswith(b"event")
-        ended.set()
+        next(gates).set()
         assert client.read_exactly(4) == b"last"

@@ -1,9 +1,11 @@
 """Request bodies that outgrow memory: large pieces go to a file without a name, which is given back in every case."""
 
 import contextlib
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +70,31 @@ def test_bodies_that_share_a_file_one_after_another_see_their_own_only(tmp_path:
             with Client(url) as early:  # one that ends early leaves nothing behind for the next
                 early.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (4 * MIB) + b"!" * 2 * MIB)
         wait_for(lambda: files_in(tmp_path) == 0, "the file to be given back")
+
+
+def test_no_program_that_the_application_starts_inherits_what_is_spooled_or_sent(tmp_path: Path) -> None:
+    sent = tmp_path / "sent"
+    sent.write_bytes(content(8 * MIB))
+    inherited: list[str] = []
+
+    def note() -> None:
+        for entry in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed since it was listed
+                if str(entry.readlink()).startswith(f"{tmp_path}/") and os.get_inheritable(int(entry.name)):
+                    inherited.append(str(entry.readlink()))
+
+    def app(environ: Environ, start_response: StartResponse) -> Any:
+        note()
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/file":
+            return environ["wsgi.file_wrapper"](sent.open("rb"))
+        return [environ["wsgi.input"].read()]
+
+    with serve(app, spool_dir=str(tmp_path)) as url, Client(url, receive_buffer=4096) as slow, Client(url) as client:
+        slow.request("/file")
+        slow.read_until(b"\r\n\r\n")
+        assert client.get("/", method="POST", body=content(3 * MIB)).body == content(3 * MIB)
+    assert inherited == []
 
 
 FORKING = """

@@ -1,5 +1,7 @@
 """A connection: what it has received, what it still has to send, when it must have moved on."""
 
+import os
+
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
@@ -17,7 +19,6 @@ from pronghorn.engine.posix cimport (
     SO_LINGER,
     SOL_SOCKET,
     close,
-    dup,
     in6_addr,
     inet_ntop,
     linger,
@@ -96,9 +97,7 @@ cdef class Connection:
 
     cdef int put_file(self, int fd, long offset, uint64_t size) except -1:
         """Queues `size` bytes of a file. The descriptor is duplicated: the application closes its own."""
-        cdef int own = dup(fd)
-        if own < 0:
-            raise OSError(errno, "cannot duplicate the descriptor of a file that is sent")
+        cdef int own = os.dup(fd)       # one that no program of the application's inherits
         cdef FileSlice piece = FileSlice.__new__(FileSlice)
         piece.fd = own
         piece.offset = offset

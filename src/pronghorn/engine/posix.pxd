@@ -67,7 +67,6 @@ cdef extern from "fcntl.h" nogil:
 
 cdef extern from "unistd.h" nogil:
     int close(int fd)
-    int dup(int fd)
     ssize_t pwrite(int fd, const void* data, size_t size, long offset)
     ssize_t pread(int fd, void* data, size_t size, long offset)
 

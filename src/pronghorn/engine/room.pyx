@@ -11,7 +11,7 @@ from libc.errno cimport EINTR
 from libc.errno cimport errno as error_number
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
 
-from pronghorn.engine.posix cimport close, dup, monotonic_ns, pwrite
+from pronghorn.engine.posix cimport close, monotonic_ns, pwrite
 
 
 cdef enum:
@@ -86,14 +86,10 @@ cdef class Room:
         return fd
 
     cdef int open_file(self) except -1:
-        cdef int fd = -1
         # TemporaryFile has no name on a file system that knows O_TMPFILE, and loses it at once elsewhere: nothing to
         # clean up.
         with tempfile.TemporaryFile(prefix="pronghorn-", dir=self.directory) as file:
-            fd = dup(file.fileno())
-        if fd < 0:
-            raise OSError(error_number, "cannot duplicate the descriptor of a spool file")
-        return fd
+            return os.dup(file.fileno())    # one that no program inherits: what others say is none of its business
 
     cdef int close_file(self, int fd, int64_t on_disk, bint reusable) except -1:
         self.disk -= on_disk
