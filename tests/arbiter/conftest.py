@@ -6,6 +6,8 @@ import pytest
 from hypothesis import settings
 from tests.support.process import Server
 
+pytest.register_assert_rewrite("tests.arbiter.world")
+
 # pytest --hypothesis-profile=long: some minutes.
 settings.register_profile("long", max_examples=3000, stateful_step_count=100)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.arbiter.test_decide import POLICY, started
+from tests.arbiter.world import POLICY, started
 
 from pronghorn.arbiter.actions import Order
 from pronghorn.arbiter.events import (
