@@ -42,7 +42,7 @@ cdef class Connection:
     cdef int listener
     cdef uint8_t state
     cdef uint8_t armed
-    cdef uint32_t wakes_at          # octets that have to arrive before epoll reports any; 0: one
+    cdef uint32_t wakes_at          # octets that have to arrive before epoll reports any
     cdef uint32_t interest          # the events epoll reports for it; 0: it is not registered
     cdef bint broken                # the peer is gone: what is written from now on goes nowhere
     cdef bint left                  # it has gone in the middle of a request or of a response

@@ -64,6 +64,7 @@ cdef class Connection:
 
     def __cinit__(self):
         self.fd = -1
+        self.wakes_at = 1
         tally(CONNECTIONS, 1)
 
     def __dealloc__(self):

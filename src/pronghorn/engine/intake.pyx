@@ -175,9 +175,8 @@ cdef class Intake(Outlet):
         cdef uint32_t wanted = 1
         if size >= FAST and (connection.wakes_at > 1 or left >= LARGE):
             wanted = <uint32_t>min(left, <uint64_t>LARGE)
-        if wanted > 1 or connection.wakes_at > 1:
-            if wanted != connection.wakes_at:
-                connection.wake_at(<int>wanted)
+        if wanted != connection.wakes_at:
+            connection.wake_at(<int>wanted)
 
     cdef int _read_head(self, Connection connection, const uint8_t* data, uint32_t size) except? -9999:
         cdef int result = self.handler.read_head(self, connection, data, size)
