@@ -167,6 +167,7 @@ cdef class Sockets(Host):
         shutdown(connection.fd, SHUT_WR)
         release(&connection.received)
         connection.state = LINGERING
+        connection.moved = 0
         self._set_interest(connection, EPOLLIN)
         arm(connection, LINGER, self.queues, self.now)
         return 0
