@@ -28,7 +28,8 @@ cdef class PoolThread:
     cdef Buffer head            # the head that start_response rendered
     cdef uint8_t* incoming
     cdef object thread          # the threading.Thread, or the greenlet
-    cdef object ident
+    cdef object ident           # of the system thread
+    cdef object runner          # the key of pool_threads: the thread or greenlet that runs this
 
 
 cdef class Host:

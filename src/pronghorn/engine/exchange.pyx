@@ -15,7 +15,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 
-from pronghorn.engine.posix cimport MSG_MORE, MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
+from pronghorn.engine.linux cimport MSG_MORE
+from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
 from pronghorn.engine.scoreboard cimport name_request
 from pronghorn.wire.buffer cimport append, discard_front, release
 from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
@@ -82,17 +83,22 @@ cdef void identify_by(object who, object park_) noexcept:
 cdef int enlist(PoolThread thread) except -1:
     thread.ident = threading.get_ident()
     thread.call.thread = threading.get_native_id()
-    pool_threads[identify()] = thread
+    thread.runner = identify()
+    pool_threads[thread.runner] = thread
     return 0
 
 
 cdef int discharge(PoolThread thread) except -1:
-    pool_threads.pop(identify(), None)
+    pool_threads.pop(thread.runner, None)
+    thread.runner = None
     return 0
 
 
 cdef Exchange current_exchange():
     cdef PoolThread thread = pool_threads.get(identify())
+    if thread is None and park is not None:
+        # An engine of threads that was there before the first one of greenlets: in somebody's tests, never in a worker.
+        thread = pool_threads.get(threading.get_ident())
     return None if thread is None else thread.exchange
 
 

@@ -18,6 +18,9 @@ from pronghorn.wire.response cimport append_text
 
 cdef enum:
     PIPELINED = 32      # requests of one connection that are served before others get their turn
+    # Octets behind a refusal that are read and thrown away, for a client that sends all of its file before it reads why
+    # not: with a close before that, the reset would take the answer with it. A bound, or it is work that one asks for.
+    WASTE = 16 * 1024 * 1024
 
 
 cdef class Intake(Outlet):
@@ -45,7 +48,7 @@ cdef class Intake(Outlet):
         if size == 0:
             return self._end_of_input(thread, connection)
         if connection.state == LINGERING:
-            return 0        # thrown away, until its end or the deadline comes
+            return self._drop(connection) if connection.moved > WASTE else 0    # or until its end or the deadline
         if connection.received.size == 0:
             return self._feed(thread, connection, thread.incoming, <uint32_t>size)
         if append(&connection.received, thread.incoming, <size_t>size) < 0:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pronghorn.engine import scoreboard
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
+from pronghorn.linux import open_pipe
 from pronghorn.observe import log as observe_log
 from pronghorn.observe import metrics
 from pronghorn.observe.access import AccessLog
@@ -221,7 +222,7 @@ def _orphan(serving: Serving, watch: Watch) -> None:
 @contextlib.contextmanager
 def _signals_into(watch: Watch) -> Any:
     """Handlers that only note the signal, and the descriptor that wakes the wait."""
-    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    reader, writer = open_pipe(waits=False)
 
     def note(number: int, _frame: FrameType | None) -> None:
         watch.pending.add(number)
