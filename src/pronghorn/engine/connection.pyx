@@ -10,11 +10,10 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
 from pronghorn.debug cimport CONNECTIONS, FILE_SLICES, hand_over_point, tally
-from pronghorn.engine.linux cimport SIOCOUTQ, ioctl, sendfile
+from pronghorn.engine.linux cimport MSG_MORE, SIOCOUTQ, ioctl, sendfile
 from pronghorn.engine.posix cimport (
     AF_INET,
     AF_INET6,
-    MSG_MORE,
     MSG_NOSIGNAL,
     SO_LINGER,
     SO_RCVLOWAT,

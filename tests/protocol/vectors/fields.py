@@ -99,6 +99,14 @@ serve(30, "an untrusted peer is no proxy", get(*FORWARDED), choice=True,
       environ={"HTTP_X_FORWARDED_FOR": None, "HTTP_X_FORWARDED_PROTO": None, "HTTP_X_FORWARDED_HOST": None,
                "HTTP_X_REAL_IP": None, "HTTP_FORWARDED": None, "wsgi.url_scheme": "http",
                "REMOTE_ADDR": "127.0.0.1"})  # fmt: skip
+for lines in (
+    [b"X-Forwarded-Proto: https", b"X-Forwarded-Ssl: off"],
+    [b"X-Forwarded-Proto: http", b"X-Forwarded-Protocol: ssl"],
+    [b"X-Forwarded-Proto: http", b"X-Forwarded-Ssl: on"],
+):
+    refuse(30, f"two schemes {text(b' '.join(lines))}", get(*lines), trusted=True, choice=True)
+serve(30, "one scheme", get(b"X-Forwarded-Proto: https"), trusted=True, choice=True,
+      environ={"wsgi.url_scheme": "https"})  # fmt: skip
 
 PROXY_LINE = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
 refuse(31, "a proxy line", PROXY_LINE + get(), "CVE-2026-47737")

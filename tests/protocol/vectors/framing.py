@@ -87,6 +87,14 @@ refuse(56, "two expectations", post(EXPECT, EXPECT, LENGTH, body=b"hello"), stat
 refuse(56, "vertical tab", post(EXPECT + b"\x0b", LENGTH, body=b"hello"), choice=True)
 serve(54, "expectation of http 1 0", post(b"Expect: x", LENGTH, body=b"hello", version=b"1.0"), method="POST",
       body=b"hello", lasts=False, choice=True)  # fmt: skip
+BODY = b"5\r\nhello\r\n" + END
+AWAITED = {"method": "POST", "body": b"hello", "continues": True}
+serve(52, "body with a length", post(EXPECT, LENGTH, body=b"hello"), **AWAITED)
+serve(52, "chunked body", post(EXPECT, CODING, body=BODY), **AWAITED)
+serve(52, "in another case", post(b"expect: 100-CONTINUE", LENGTH, body=b"hello"), **AWAITED)
+serve(54, "http 1 0", post(EXPECT, LENGTH, body=b"hello", version=b"1.0"), method="POST", body=b"hello", lasts=False)
+serve(55, "no body", get(EXPECT))
+serve(55, "empty body", post(EXPECT, b"Content-Length: 0"), method="POST")
 
 # E. The end of the connection
 for value in (b"close", b"CLOSE", b"keep-alive, close", b"te ,\tclose , x", b",close,"):
@@ -94,6 +102,13 @@ for value in (b"close", b"CLOSE", b"keep-alive, close", b"te ,\tclose , x", b",c
 for value in (b"keep-alive", b"te, keep-alive", b"closed", b"not-close", b""):
     serve(58, f"connection {text(value)}", get(b"Connection: " + value), "cheroot-open-issues")
 serve(59, "http 1 0", b"GET /x HTTP/1.0\r\nHost: test\r\n\r\n", lasts=False)
+for value in (b"keep-alive", b"x, Keep-Alive"):
+    serve(59, f"http 1 0 {text(value)}", b"GET /x HTTP/1.0\r\nConnection: " + value + b"\r\n\r\n", persists=True)
+serve(59, "http 1 0 keep-alive and close", b"GET /x HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", lasts=False)
+
+# F. The one answer whose framing the request decides
+serve(65, "head", line(b"HEAD /x HTTP/1.1"), method="HEAD")
+serve(65, "head with a body", line(b"HEAD /x HTTP/1.1\r\nContent-Length: 5") + b"hello", method="HEAD", body=b"hello")
 
 # G. Upgrades that are not spoken
 serve(77, "with its body", post(b"Upgrade: foo/2", b"Connection: upgrade", LENGTH, body=b"hello"), method="POST",
