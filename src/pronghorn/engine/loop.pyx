@@ -282,6 +282,8 @@ cdef class Engine(Intake):
             self.unflushed_ns = 0
         if self.now >= self.overdue_check_ns:
             self._check_overdue(thread)
+        if self.now >= self.incidents.due_ns:
+            self.incidents.tell_rest(False)
         if self.stopping or self.draining:
             self._wind_down(thread)
             if self.finished or thread.lost:
@@ -488,6 +490,7 @@ cdef class Engine(Intake):
         for fd in range(self.table_size):
             if self.table[fd] != NULL and (<Connection>self.table[fd]).state != RUNNING:
                 self._drop(<Connection>self.table[fd])
+        self.incidents.tell_rest(True)
         if self.recorder is not None:
             self.recorder.flush()
         with nogil:
