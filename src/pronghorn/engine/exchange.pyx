@@ -15,7 +15,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 
-from pronghorn.engine.posix cimport MSG_MORE, MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
+from pronghorn.engine.linux cimport MSG_MORE
+from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
 from pronghorn.engine.scoreboard cimport name_request
 from pronghorn.wire.buffer cimport append, discard_front, release
 from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
