@@ -1,4 +1,4 @@
-# Everything a contributor or a new user runs. `make demo` and `make test` need python3 (3.11+, with venv), its headers, gcc and make.
+# Everything a contributor or a new user runs. `make demo` and `make test` need python3 (3.11 to 3.13, with venv), headers, gcc and make.
 
 PYTHON ?= python3
 VENV := .venv

@@ -69,6 +69,9 @@ def test_the_map_of_the_house_has_every_file():
     for path in sorted(SOURCE.rglob("*")):
         if path.suffix in (".py", ".pyx") and path.parent != SOURCE and path.stem != "__init__":
             assert re.search(rf"`(\w+/)?{path.stem}(\.pyx?)?`", MAP), f"{path.relative_to(SOURCE)} is not in the map"
+        # The .pxd beside a .pyx is its header.
+        if path.suffix == ".pxd" and not path.with_suffix(".pyx").exists():
+            assert re.search(rf"`(\w+/)?{path.name}`", MAP), f"{path.relative_to(SOURCE)} is not in the map"
 
 
 def test_every_file_of_the_map_is_there():

@@ -38,7 +38,7 @@ def reset(client: Client) -> None:
 # Deadlines
 
 
-def test_a_head_that_does_not_end_is_answered_408() -> None:
+def test_rule_61_a_head_that_does_not_end_is_answered_408() -> None:
     with serve(hello, header_timeout=0.3) as url, Client(url) as client:
         began = time.monotonic()
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
@@ -49,7 +49,7 @@ def test_a_head_that_does_not_end_is_answered_408() -> None:
         assert 0.25 <= time.monotonic() - began < 2
 
 
-def test_the_deadline_of_a_head_is_not_moved_by_single_bytes() -> None:
+def test_rule_61_the_deadline_of_a_head_is_not_moved_by_single_bytes() -> None:
     with serve(hello, header_timeout=0.4) as url, Client(url) as client:
         client.socket.settimeout(0.02)
         began = time.monotonic()
@@ -67,12 +67,12 @@ def test_the_deadline_of_a_head_is_not_moved_by_single_bytes() -> None:
         assert 0.35 <= time.monotonic() - began < 2
 
 
-def test_a_connection_that_says_nothing_is_closed_without_a_word() -> None:
+def test_rule_61_a_connection_that_says_nothing_is_closed_without_a_word() -> None:
     with serve(hello, header_timeout=0.3) as url, Client(url) as client:
         assert client.is_closed()
 
 
-def test_an_idle_connection_is_closed_after_keepalive() -> None:
+def test_rule_61_an_idle_connection_is_closed_after_keepalive() -> None:
     with serve(hello, keepalive=0.3) as url, Client(url) as client:
         assert not client.get().closes
         began = time.monotonic()
@@ -86,7 +86,7 @@ def test_keepalive_0_closes_after_each_response() -> None:
         assert client.is_closed()
 
 
-def test_a_body_without_progress_is_answered_408_and_never_reaches_the_application() -> None:
+def test_rule_61_a_body_without_progress_is_answered_408_and_never_reaches_the_application() -> None:
     called = []
 
     def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
@@ -111,7 +111,7 @@ def test_progress_moves_the_deadline_of_a_body() -> None:
         assert client.read_response().body == b"x" * 8
 
 
-def test_a_peer_that_takes_nothing_of_a_response_is_cut_off() -> None:
+def test_rule_61_a_peer_that_takes_nothing_of_a_response_is_cut_off() -> None:
     body = bytes(8 << 20)
     bound = listener()
     with serve_engine(

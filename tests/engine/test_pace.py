@@ -56,7 +56,7 @@ def drip(client: Client, size: int, every: float, seconds: float) -> float:
     return time.monotonic() - began
 
 
-def test_a_body_that_drips_is_answered_408_although_it_never_stands_still() -> None:
+def test_rule_61_a_body_that_drips_is_answered_408_although_it_never_stands_still() -> None:
     with served(body_timeout=0.5, min_rate=1000) as (engine, url), Client(url) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
         assert 0.4 < drip(client, 5, 0.05, 10) < 3
@@ -65,7 +65,7 @@ def test_a_body_that_drips_is_answered_408_although_it_never_stands_still() -> N
         assert engine.slot.incidents["late_body"] == 1
 
 
-def test_a_chunked_body_that_drips_is_answered_408() -> None:
+def test_rule_61_a_chunked_body_that_drips_is_answered_408() -> None:
     with served(body_timeout=0.5, min_rate=1000) as (engine, url), Client(url) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n")
         drip(client, 5, 0.05, 10)
@@ -74,7 +74,7 @@ def test_a_chunked_body_that_drips_is_answered_408() -> None:
 
 
 @pytest.mark.parametrize(("rate", "size"), [(1000, 200), (0, 5)])
-def test_a_body_that_is_slow_but_not_too_slow_is_taken(rate: int, size: int) -> None:
+def test_rule_61_a_body_that_is_slow_but_not_too_slow_is_taken(rate: int, size: int) -> None:
     with served(body_timeout=0.5, min_rate=rate) as (_, url), Client(url) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (30 * size))
         for _ in range(30):
@@ -119,7 +119,7 @@ def sip(client: Client, size: int, seconds: float, ends: Callable[[], int]) -> i
 
 
 @pytest.mark.parametrize("path", READ)
-def test_a_response_that_is_sipped_is_cut(path: str) -> None:
+def test_rule_61_a_response_that_is_sipped_is_cut(path: str) -> None:
     with served(send_timeout=0.5, min_rate=MIB, **READ[path]) as (engine, url):
         client = Client(url, receive_buffer=4096)
         client.request(path)
@@ -130,7 +130,7 @@ def test_a_response_that_is_sipped_is_cut(path: str) -> None:
 
 @pytest.mark.parametrize("path", READ)
 @pytest.mark.parametrize("rate", [1000, 0])
-def test_a_slow_reader_is_not_cut(path: str, rate: int) -> None:
+def test_rule_61_a_slow_reader_is_not_cut(path: str, rate: int) -> None:
     """The kernel holds so much for it that the loop hears nothing of it for many times `send_timeout`."""
     with served(send_timeout=0.5, min_rate=rate, **READ[path]) as (engine, url):
         with Client(url, receive_buffer=4096) as client:

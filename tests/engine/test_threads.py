@@ -1,6 +1,8 @@
 """The baton: who runs the application on which thread, and what happens when threads run out."""
 
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -276,3 +278,34 @@ def test_nothing_is_lost_or_crossed_under_random_delays(threads: int) -> None:
     with serve(app, threads=threads) as url:
         in_threads(12, one)
     assert most <= threads
+
+
+BESIDE = """
+import gc, http.client, time
+import pronghorn
+from pronghorn.testing import serve
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [str(pronghorn.disconnected()).encode()]
+
+def get(url):
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    connection.request("GET", "/")
+    print(connection.getresponse().read().decode())
+    connection.close()
+
+with serve(app) as threads:
+    get(threads)
+    with serve(app, worker_class="gevent") as greenlets:
+        get(greenlets)
+        get(threads)
+    get(threads)
+while any(type(thing).__name__ == "PoolThread" for thing in gc.get_objects()):
+    time.sleep(0.01)
+"""
+
+
+def test_an_engine_of_threads_goes_on_beside_one_of_greenlets() -> None:
+    run = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, timeout=30, check=False)
+    assert (run.stdout.split("\n"), run.stderr) == (["False"] * 4 + [""], "")

@@ -67,6 +67,7 @@ def test_the_metrics_of_requests(tmp_path, kind):
             client.send(b"BAD\r\n\r\n")
             wait_for(lambda: listener.total("shop.gunicorn.requests") == 9, "nine requests")
             wait_for(lambda: "shop.gunicorn.workers:2|g" in listener.hear(), "the number of workers")
+            wait_for(lambda: listener.total("shop.pronghorn.incidents.refused") == 1, "the one that was wrong")
         statuses = {status: listener.total(f"shop.gunicorn.request.status.{status}") for status in (200, 404, 500, 400)}
         assert statuses == {200: 5, 404: 2, 500: 1, 400: 1}
         durations = [metric for metric in listener.hear() if "duration" in metric]
@@ -74,7 +75,32 @@ def test_the_metrics_of_requests(tmp_path, kind):
         assert all(re.fullmatch(r"shop\.gunicorn\.request\.duration:\d+\.\d{3}\|ms", one) for one in durations)
         assert listener.total("shop.gunicorn.log.exception") == 1
         # Each metric was one that statsd knows, and none was empty.
-        assert all(re.fullmatch(r"shop\.gunicorn\.[\w.]+:[\d.]+\|(ms|g|c\|@1\.0)", one) for one in listener.hear())
+        known = re.compile(r"shop\.(gunicorn|pronghorn)\.[\w.]+:[\d.]+\|(ms|g|c\|@1\.0)")
+        assert all(known.fullmatch(one) for one in listener.hear())
+
+
+def test_incidents_are_counted_by_kind_once_and_to_the_last(tmp_path):
+    (tmp_path / "app.py").write_text(APP)
+    with Listener() as listener:
+        with Server(tmp_path, "--workers", "1", "--statsd-host", listener.address, "app:app") as server:
+
+            def refuse():
+                with Client(server.url) as client:
+                    client.send(b"BAD\r\n\r\n")
+                    assert client.read_response().status == 400
+
+            refuse()
+            wait_for(lambda: listener.total("pronghorn.incidents.refused") == 1, "the first, within a second")
+            for _ in range(3):
+                refuse()
+            with Client(server.url) as client:
+                client.send(b"GET /")
+            server.signal(15)
+            assert server.wait() == 0
+        found = {metric for metric in listener.hear() if "incidents" in metric}
+        assert listener.total("pronghorn.incidents.refused") == 4
+        assert listener.total("pronghorn.incidents.left") == 1
+        assert all(re.fullmatch(r"pronghorn\.incidents\.(refused|left):\d\|c\|@1\.0", one) for one in found)
 
 
 def test_tags_stand_behind_each_metric(tmp_path):

@@ -11,9 +11,14 @@ HEAD = """<!-- Made by `python -m tests.protocol.page` from tests/protocol/rules
 # What is refused, rule by rule
 
 Each rule below is shown over a real socket, by vectors (requests, with what must become of them) and by tests that
-carry its number. A vector is sent whole, octet by octet, cut in two at every place, and behind another request; each
-time the answer must be the same. What is refused gets exactly the status said here, with `Connection: close`; nothing
-behind it is read as a request, and the connection is read on for a while, so that the client gets its answer.
+carry its number. A vector is sent whole, octet by octet, and cut in two at every place; alone, with another request
+behind it, and behind another one; each time the answer must be the same, and must come without anything being sent
+behind the vector. Each piece is sent when the one before has been read. What is long is cut less often: above 300
+octets in two at some forty places, above 4200 octet by octet for 100 octets around its ends and around each limit, in
+pieces of 499 between, and once more octet by octet throughout, without waiting.
+
+What is refused gets exactly the status said here, with `Connection: close`; nothing behind it is read as a request, and
+the connection is read on for a while, so that the client gets its answer.
 
 A test asks that no rule and no flaw is without what shows it, or is listed as pending.
 """

@@ -21,7 +21,6 @@ class Rule:
     section: str
     says: str
     pending: str = ""
-    shown_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class Flaw:
     rules: tuple[int, ...] = ()
     pending: str = ""
     elsewhere: str = ""
-    shown_by: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -54,22 +52,20 @@ VECTORS = [*REFUSED, *SERVED]
 
 
 @cache
-def named_tests() -> dict[str, frozenset[str]]:
-    """The names of the test functions of each file, by its path from the project's folder."""
-    return {
-        str(path.relative_to(TESTS.parent)): frozenset(
-            node.name
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-        )
+def named_tests() -> tuple[str, ...]:
+    """The names of all test functions."""
+    return tuple(
+        node.name
         for path in sorted(TESTS.rglob("test_*.py"))
-    }
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
 
 
 def functions_of(rule: Rule) -> int:
-    """How many test functions show a rule: `test_rule_12_…`, `test_rule_12_13_…`, and those it names itself."""
-    marks = (re.match(r"test_rule((?:_\d+)+)_", name) for names in named_tests().values() for name in names)
-    return len(rule.shown_by) + sum(str(rule.number) in mark[1].split("_") for mark in marks if mark)
+    """How many test functions show a rule: `test_rule_12_…`, `test_rule_12_13_…`."""
+    marks = (re.match(r"test_rule((?:_\d+)+)_", name) for name in named_tests())
+    return sum(str(rule.number) in mark[1].split("_") for mark in marks if mark)
 
 
 def vectors_of(rule: Rule) -> int:
@@ -79,6 +75,5 @@ def vectors_of(rule: Rule) -> int:
 
 def shown(flaw: Flaw) -> int:
     """How many vectors carry a flaw's id, and how many test functions do."""
-    functions = (name for names in named_tests().values() for name in names)
-    ours = sum(re.search(rf"_{flaw.word}(_|$)", name) is not None for name in functions)
-    return ours + len(flaw.shown_by) + sum(flaw.id in vector.flaws for vector in VECTORS)
+    ours = sum(re.search(rf"_{flaw.word}(_|$)", name) is not None for name in named_tests())
+    return ours + sum(flaw.id in vector.flaws for vector in VECTORS)

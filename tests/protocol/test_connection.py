@@ -160,6 +160,20 @@ def test_rule_62_the_client_sees_the_refusal_however_much_it_is_sending(served):
             assert client.is_closed()
 
 
+def test_rule_62_what_follows_a_refusal_is_read_for_the_clients_sake_and_not_for_ever():
+    """A client reads the answer while it sends its file; one that pours only makes the server work."""
+    with serve(hello, linger_timeout=60) as url:
+        with Client(url) as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n" + bytes(15 << 20))
+            assert client.read_response().status == 400
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.is_closed()
+        with Client(url) as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                client.socket.sendall(bytes(64 << 20))
+
+
 def test_rule_63_half_closed_clients_are_answered(served):
     _, url = served
     with Client(url) as client:

@@ -54,7 +54,8 @@ def _session_of(pid: int) -> int | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in "ZX" else int(fields[3])
+    # The main thread may be a zombie while others, killed as well, still hold the process's descriptors.
+    return None if fields[0] in "ZX" and int(fields[17]) <= 1 else int(fields[3])
 
 
 class Server:

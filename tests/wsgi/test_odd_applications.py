@@ -27,7 +27,7 @@ def answer(status="200 OK", headers=(), body=(b"ok",)):
 @pytest.mark.parametrize(
     "status", ["100 Continue", "101 Switching Protocols", "103 Early Hints", "199 X", "099 X", "600 X"]
 )
-def test_interim_and_impossible_statuses_are_an_error(status, caplog):
+def test_rule_76_interim_and_impossible_statuses_are_an_error(status, caplog):
     """1xx is no final response: the client would wait for another one."""
     with serve(answer(status)) as url, Client(url) as client:
         assert client.get().status in {500, 600}

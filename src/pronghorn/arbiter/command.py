@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pronghorn.linux import process_name
+
 INITS = frozenset({"catatonit", "docker-init", "dumb-init", "tini", "tini-static"})
 """Process 1 of containers (`docker run --init`): it ends, and with it everything, when the child it started ends."""
 
@@ -69,7 +71,7 @@ def obstacle() -> str:
     if os.getppid() == 1:
         name = ""
         with contextlib.suppress(OSError):
-            name = Path("/proc/1/comm").read_text().strip()
+            name = process_name(1)
         if name in INITS:
             return (
                 f"{name} ends the container when this arbiter leaves; start a new container, "

@@ -33,6 +33,7 @@ from pronghorn.arbiter.signals import SIGNALS, Signals, Stopped
 from pronghorn.arbiter.succession import Predecessor
 from pronghorn.arbiter.surroundings import Surroundings
 from pronghorn.engine.linux import set_process_name
+from pronghorn.linux import open_selector
 from pronghorn.observe import log as observe_log
 from pronghorn.observe import metrics
 from pronghorn.options import Settings
@@ -78,7 +79,7 @@ def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> i
     with contextlib.ExitStack() as cleanup:
         # First of all: from here on no signal leaves a pidfile or a socket behind.
         signals = cleanup.enter_context(Signals(ends=ends))
-        selector = cleanup.enter_context(selectors.EpollSelector())
+        selector = cleanup.enter_context(open_selector())
         pidfile = _pidfile_of(settings, predecessor)
         # It tells the old arbiter of an upgrade whatever goes wrong from here on.
         called = ArbiterHooks(settings, hooks)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pronghorn.arbiter.fleet import Fleet, Phase, Stage
+from pronghorn.linux import socket_name
 
 NOTIFY_SOCKET = "NOTIFY_SOCKET"
 WATCHDOG_USEC = "WATCHDOG_USEC"
@@ -169,10 +170,10 @@ class Notifier:
     def _send(self, lines: list[str]) -> None:
         if not self._address or not lines:
             return
-        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-                sender.sendto("\n".join(lines).encode(), address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(0)
+                sender.sendto("\n".join(lines).encode(), socket_name(self._address))
         except OSError as error:
             if not self._failed:
                 self._failed = True

@@ -51,6 +51,7 @@ from pronghorn.arbiter.ownership import give_logs
 from pronghorn.arbiter.preparation import Preparation, Sources, Task
 from pronghorn.engine.scoreboard import Scoreboard
 from pronghorn.errors import HookError, StartError
+from pronghorn.linux import dead_child, open_pipe
 from pronghorn.observe import log as observe_log
 from pronghorn.worker import report
 from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
@@ -123,7 +124,7 @@ class Performer:
         self._described: set[int] = set()
         self._board = Scoreboard(means.slots)
         # Only the arbiter keeps the writing end, so its death is an end of file in every worker.
-        self._leash, self._leash_held = os.pipe2(os.O_CLOEXEC)
+        self._leash, self._leash_held = open_pipe(waits=True)
 
     def perform(self, action: Action) -> list[Event]:
         """Does one thing; what came of it."""
@@ -249,7 +250,7 @@ class Performer:
         except HookError as error:
             tell(error)
             return SpawnFailed(action.slot, str(error), by_hook=True)
-        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        reader, writer = open_pipe(waits=False)
         # Until the child has its own handlers a signal to it would wake the arbiter through the shared descriptor.
         signal.pthread_sigmask(signal.SIG_BLOCK, ARBITER_SIGNALS)
         arbiter = os.getpid()
@@ -484,9 +485,9 @@ def _reap_strangers(ours: set[int]) -> None:
     """As process 1 of a container the arbiter inherits every orphan; unreaped they fill the process table."""
     while True:
         try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            found = dead_child()
         except ChildProcessError:
             return
-        if found is None or found.si_pid in ours:
+        if found is None or found in ours:
             return
-        os.waitpid(found.si_pid, os.WNOHANG)
+        os.waitpid(found, os.WNOHANG)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from pronghorn.errors import StartError
+from pronghorn.linux import command_line, mapped_files
 
 MODE = 0o644
 
@@ -119,9 +120,7 @@ def _is_server(pid: int) -> bool:
     Whatever cannot be read counts as a server.
     """
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        return (
-            any(server in words for server in SERVERS) or "/pronghorn/engine/" in Path(f"/proc/{pid}/maps").read_text()
-        )
+        words = command_line(pid)
+        return any(server in words for server in SERVERS) or "/pronghorn/engine/" in mapped_files(pid)
     except OSError:
         return True

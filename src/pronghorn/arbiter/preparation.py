@@ -25,6 +25,7 @@ from pronghorn.arbiter.hooks import at_most
 from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.errors import StartError
+from pronghorn.linux import receive_descriptors
 from pronghorn.observe import log as observe_log
 from pronghorn.options import Settings
 from pronghorn.worker.boot import ARBITER_SIGNALS
@@ -178,9 +179,7 @@ class Preparation:
 
     def _receive(self) -> tuple[Prepared | Refused | None, list[Listener]]:
         try:
-            data, descriptors, _, _ = socket.recv_fds(
-                self._socket, LONGEST_ANSWER, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-            )
+            data, descriptors = receive_descriptors(self._socket, LONGEST_ANSWER, MOST_DESCRIPTORS)
         except BlockingIOError:
             return None, []
         if not data:

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Self
 
 from pronghorn.arbiter.events import Event, Grow, Hangup, Interrupt, Pause, Reopen, Shrink, Terminate, Upgrade
+from pronghorn.linux import open_pipe
 
 SIGNALS: dict[int, tuple[Callable[[], Event], bool]] = {
     # Stops stand first: after a Ctrl-C, which the workers get as well, none of them must be replaced.
@@ -48,7 +49,7 @@ class Signals:
         self._ends = ends
 
     def __enter__(self) -> Self:
-        self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.reader, self.writer = open_pipe(waits=False)
         self.counts: Counter[int] = Counter()
         self._interrupts = False
         self._wakeup_before = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)

@@ -12,7 +12,6 @@ two that leave at the same moment one at least finds the other gone.
 import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 import stat
@@ -27,6 +26,7 @@ from pronghorn.arbiter.command import Command
 from pronghorn.arbiter.listeners import Listener, close_listeners
 from pronghorn.arbiter.pidfile import NEW, Pidfile, remove_stale
 from pronghorn.errors import HookError, StartError
+from pronghorn.linux import dead_child, has_hung_up
 from pronghorn.options.inherited import HANDOVER
 from pronghorn.worker.boot import ARBITER_SIGNALS
 from pronghorn.worker.hooks import tell
@@ -119,10 +119,7 @@ class Relative:
     def part(self) -> bool:
         """Leaves it for good. Whether it has gone before; then what was handed over is removed."""
         self._link.shutdown(socket.SHUT_WR)
-        watched = select.poll()
-        # Told also as long as messages of the other are unread.
-        watched.register(self._link, select.POLLRDHUP)
-        gone = bool(watched.poll(0)) or self._is_dead()
+        gone = has_hung_up(self._link) or self._is_dead()
         if gone:
             self.bury(())
         self.close()
@@ -182,7 +179,7 @@ class Successor(Relative):
     def _is_dead(self) -> bool:
         # A worker that it forked the moment before it was killed may still hold its end of the link.
         try:
-            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+            return dead_child(self.pid) is not None
         except ChildProcessError:
             return True
 

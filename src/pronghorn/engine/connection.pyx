@@ -10,13 +10,13 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
 from pronghorn.debug cimport CONNECTIONS, FILE_SLICES, hand_over_point, tally
-from pronghorn.engine.linux cimport SIOCOUTQ, ioctl, sendfile
+from pronghorn.engine.linux cimport MSG_MORE, SIOCOUTQ, ioctl, sendfile
 from pronghorn.engine.posix cimport (
     AF_INET,
     AF_INET6,
-    MSG_MORE,
     MSG_NOSIGNAL,
     SO_LINGER,
+    SO_RCVLOWAT,
     SOL_SOCKET,
     close,
     in6_addr,
@@ -63,6 +63,7 @@ cdef class Connection:
 
     def __cinit__(self):
         self.fd = -1
+        self.wakes_at = 1
         tally(CONNECTIONS, 1)
 
     def __dealloc__(self):
@@ -287,6 +288,10 @@ cdef class Connection:
 
     cdef bint is_behind(self) noexcept:
         return self.paid_ns < 0
+
+    cdef void wake_at(self, int size) noexcept:
+        if setsockopt(self.fd, SOL_SOCKET, SO_RCVLOWAT, &size, sizeof(size)) == 0:
+            self.wakes_at = <uint32_t>size
 
     cdef void reset_on_close(self):
         """Makes close() a reset: the peer must not take the bytes it has for a whole body."""

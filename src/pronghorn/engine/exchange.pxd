@@ -28,7 +28,8 @@ cdef class PoolThread:
     cdef Buffer head            # the head that start_response rendered
     cdef uint8_t* incoming
     cdef object thread          # the threading.Thread, or the greenlet
-    cdef object ident
+    cdef object ident           # of the system thread
+    cdef object runner          # the key of pool_threads: the thread or greenlet that runs this
 
 
 cdef class Host:
@@ -109,6 +110,7 @@ cdef class Exchange:
     cdef int answer(self, str status, str text, list headers) except -1
     cdef int _put(self, bytes data, size_t size) except -1
     cdef int _tell_id(self) except -1
+    cdef int drop(self) except -1
     cdef object warn(self, text, value)
     # What the logs call this request: the id that a trusted peer gave it, or one of ours.
     cdef str request_id(self)

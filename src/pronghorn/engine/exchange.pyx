@@ -15,7 +15,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 
-from pronghorn.engine.posix cimport MSG_MORE, MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
+from pronghorn.engine.linux cimport MSG_MORE
+from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
 from pronghorn.engine.scoreboard cimport name_request
 from pronghorn.wire.buffer cimport append, discard_front, release
 from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
@@ -82,17 +83,22 @@ cdef void identify_by(object who, object park_) noexcept:
 cdef int enlist(PoolThread thread) except -1:
     thread.ident = threading.get_ident()
     thread.call.thread = threading.get_native_id()
-    pool_threads[identify()] = thread
+    thread.runner = identify()
+    pool_threads[thread.runner] = thread
     return 0
 
 
 cdef int discharge(PoolThread thread) except -1:
-    pool_threads.pop(identify(), None)
+    pool_threads.pop(thread.runner, None)
+    thread.runner = None
     return 0
 
 
 cdef Exchange current_exchange():
     cdef PoolThread thread = pool_threads.get(identify())
+    if thread is None and park is not None:
+        # An engine of threads that was there before the first one of greenlets: in somebody's tests, never in a worker.
+        thread = pool_threads.get(threading.get_ident())
     return None if thread is None else thread.exchange
 
 
@@ -254,9 +260,7 @@ cdef class Exchange:
         if size == 0 or self.abandoned:
             return 0
         if self.bodyless:
-            if not self.is_head:
-                self.warn("a %s response has no body: what the application sent is dropped", self.status)
-            return 0
+            return self.drop()
         if self.verdict.content_length >= 0 and self.sent + <int64_t>size > self.verdict.content_length:
             self.warn("the response is longer than its Content-Length %s: the rest is cut", self.verdict.content_length)
             size = <size_t>(self.verdict.content_length - self.sent)
@@ -315,8 +319,10 @@ cdef class Exchange:
 
     cdef int send_file(self, int fd, long offset, int64_t size) except -1:
         """Puts `size` octets of a file out by sendfile; the loop sends what the peer does not take now."""
-        if size <= 0 or self.bodyless or self.abandoned:
+        if size <= 0 or self.abandoned:
             return 0
+        if self.bodyless:
+            return self.drop()
         if self.verdict.content_length >= 0 and self.sent + size > self.verdict.content_length:
             self.warn("the file is longer than the Content-Length %s: the rest is cut", self.verdict.content_length)
             size = self.verdict.content_length - self.sent
@@ -415,6 +421,12 @@ cdef class Exchange:
         self.began_ns = other.began_ns
         self.queued_ns = other.queued_ns
         self.called_ns = other.called_ns
+
+    cdef int drop(self) except -1:
+        """Body of a response that has none. For HEAD an application may give what it would give for GET."""
+        if not self.is_head:
+            self.warn("a %s response has no body: what the application sent is dropped", self.status)
+        return 0
 
     cdef object warn(self, text, value):
         """Once a request, to the error log."""

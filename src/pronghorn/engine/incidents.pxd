@@ -25,6 +25,10 @@ cdef class Incidents:
     cdef uint64_t* counts
     cdef uint64_t[INCIDENTS] told_ns    # when a line was written last; 0: never
     cdef uint64_t[INCIDENTS] untold     # and how many have been without one since
+    cdef list latest                    # the last one of them: its text and values
+    cdef uint64_t due_ns                # when the next line is due for those without; UINT64_MAX: there are none
 
-    # `text % values` is the line. Costs nothing that a client could not cause anyway.
+    # `text % values` is the line. Costs nothing that a client could not cause anyway. The values are kept for a while.
     cdef int note(self, int kind, str text, tuple values) except -1
+    # A line for each kind of which some have been without: where the ten seconds are over, or of every one.
+    cdef int tell_rest(self, bint leaving) except -1

@@ -46,5 +46,5 @@ cdef extern from * nogil:
     """
     int dup3(int fd, int other, int flags)
     int accept4(int fd, sockaddr* address, unsigned int* length, int flags)
-    const int SOCK_NONBLOCK, SOCK_CLOEXEC
+    const int SOCK_NONBLOCK, SOCK_CLOEXEC, MSG_MORE
     const short POLLRDHUP

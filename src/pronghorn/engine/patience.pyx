@@ -85,7 +85,7 @@ cdef class Patience(Pool):
         try:
             connection.spool_outbox()
         except OSError as problem:
-            self.incidents.note(NO_STORAGE_LEFT, "Cannot spool a response: %s", (problem,))
+            self.incidents.note(NO_STORAGE_LEFT, "Cannot spool a response: %s", (str(problem),))
             self.pressed = self.room.is_full()
             return False
         finally:

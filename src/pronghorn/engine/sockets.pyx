@@ -73,6 +73,8 @@ from pronghorn.engine.room cimport Room
 from pronghorn.engine.scoreboard cimport READY, Row, Scoreboard
 from pronghorn.wire.buffer cimport release
 
+from pronghorn.linux import keep_little_unsent
+
 cdef enum:
     ACCEPTS = 32                                # connections accepted at most before others get their turn
     BALANCE_PAUSE = 3 * MILLISECOND             # how long a worker leaves a connection to one that has fewer
@@ -165,6 +167,7 @@ cdef class Sockets(Host):
         shutdown(connection.fd, SHUT_WR)
         release(&connection.received)
         connection.state = LINGERING
+        connection.moved = 0
         self._set_interest(connection, EPOLLIN)
         arm(connection, LINGER, self.queues, self.now)
         return 0
@@ -465,12 +468,12 @@ cdef str name_of(Connection connection):
 cdef int prepare(listener) except -1:
     """What accepted sockets inherit: one call for each listener instead of one for each connection.
 
-    Without TCP_NOTSENT_LOWAT the kernel takes up to 4 MiB of a response for a peer that reads nothing, and some
-    thousand such peers take all the memory that it has for TCP (tcp_mem), also from others. And what is sent at memory
-    speed is faster with it, because it is still in the processor's cache when the peer takes it.
+    Without UNSENT the kernel takes up to 4 MiB of a response for a peer that reads nothing, and some thousand such
+    peers take all the memory that it has for TCP (tcp_mem), also from others. And what is sent at memory speed is
+    faster with it, because it is still in the processor's cache when the peer takes it.
     """
     listener.setblocking(False)
     if listener.family in (socket.AF_INET, socket.AF_INET6):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        keep_little_unsent(listener, UNSENT)
     return 0

@@ -1,6 +1,7 @@
 """The statsd server of this process, if there is one: counting what the error log says, measuring the fleet."""
 
 import logging
+from collections.abc import Mapping
 
 from pronghorn.errors import SettingsError
 from pronghorn.observe.statsd import Statsd
@@ -40,6 +41,28 @@ class Gauge:
         if statsd is not None and (value, statsd) != self._shown:
             statsd.measure(self._name, value, "gauge")
             self._shown = (value, statsd)
+
+
+class Growth:
+    """Tells the statsd server by how much counters have grown since it was told last.
+
+    Arguments:
+        prefix: what stands before the name of each.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._told: dict[str, int] = {}
+
+    def show(self, counts: Mapping[str, int]) -> None:
+        """The counts as they are now; those of a process of its own begin at 0."""
+        statsd = current()
+        if statsd is None:
+            return
+        for name, count in counts.items():
+            if grown := count - self._told.get(name, 0):
+                statsd.measure(self._prefix + name, grown, "counter")
+                self._told[name] = count
 
 
 _counter: Counter | None = None

@@ -42,7 +42,8 @@ def connect(str address):
             family, name = socket.AF_UNIX, target.path
         else:
             family, _, _, _, name = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM)[0]
-        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
     except (OSError, UnicodeError) as error:
         raise SettingsError(
             f"statsd_host: {address!r} cannot be used ({error}); name a host that this machine can look up"

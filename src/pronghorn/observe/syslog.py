@@ -125,7 +125,8 @@ class SyslogHandler(logging.Handler):
         self._again_at = now + AGAIN
         reason = ""
         for family, kind, name in self._places:
-            sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            sock = socket.socket(family, kind)
+            sock.settimeout(0)
             code = sock.connect_ex(name)
             if code == errno.EINPROGRESS:
                 _wait_writable(sock)

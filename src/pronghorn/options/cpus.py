@@ -1,12 +1,10 @@
 """How many CPUs this process may use: its affinity, cut by the CPU quota of its control groups (cgroup v1 and v2)."""
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-PROC_CGROUP = Path("/proc/self/cgroup")
-CGROUP_ROOT = Path("/sys/fs/cgroup")
+from pronghorn.linux import CGROUP_ROOT, PROC_CGROUP, affinity
 
 
 def allowed_cpus(proc_cgroup: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> int:
@@ -16,7 +14,7 @@ def allowed_cpus(proc_cgroup: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> i
     throttle each other, which is why `os.cpu_count()` is not the answer. A quota of 1.5 CPUs counts as 2: one worker
     could not use it up.
     """
-    cpus = len(os.sched_getaffinity(0))
+    cpus = affinity()
     for quota in quotas(proc_cgroup, root):
         cpus = min(cpus, max(1, math.ceil(quota)))
     return cpus

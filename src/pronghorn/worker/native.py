@@ -9,15 +9,16 @@ import importlib
 import sys
 from typing import Any
 
+from pronghorn.linux import PATCHED
+
 NEEDED = (
     ("os", "fork"),
     ("os", "waitpid"),
     ("signal", "signal"),
     ("signal", "getsignal"),
-    ("select", "epoll"),
     ("select", "poll"),
-    ("selectors", "EpollSelector"),
     ("selectors", "DefaultSelector"),
+    *PATCHED,
 )
 """What the arbiter uses of what gevent replaces or removes."""
 

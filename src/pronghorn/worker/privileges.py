@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 
 from pronghorn.errors import SettingsError, StartError
+from pronghorn.linux import become
 from pronghorn.options import Settings
 from pronghorn.options.account import Account, find_account, find_group
 from pronghorn.options.identity import IdentityOptions
@@ -50,9 +51,7 @@ def drop(account: Account) -> None:
     """
     try:
         os.setgroups(account.groups)
-        os.setresgid(account.gid, account.gid, account.gid)
-        # Last, as only root may do the others. All three ids, or setresuid would bring root back.
-        os.setresuid(account.uid, account.uid, account.uid)
+        become(account.uid, account.gid)
     except OSError as error:
         raise StartError(f"cannot become user {account.uid}, group {account.gid}: {error.strerror}") from error
     if account.uid != ROOT and _can_return():
@@ -61,7 +60,7 @@ def drop(account: Account) -> None:
 
 def _can_return() -> bool:
     try:
-        os.setresuid(-1, ROOT, -1)
+        os.seteuid(ROOT)
     except PermissionError:
         return False
     return True

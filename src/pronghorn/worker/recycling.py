@@ -5,11 +5,11 @@ import os
 import random
 from dataclasses import dataclass
 
+from pronghorn.linux import resident
 from pronghorn.options import FleetOptions
 from pronghorn.options.option import Unit
 from pronghorn.settings.units import format_quantity
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1024 * 1024
 
 log = logging.getLogger("pronghorn.error")
@@ -53,9 +53,3 @@ class Allowance:
             return ""
         limit = format_quantity(self.memory, Unit.BYTES)
         return f"its memory is {used / MIB:.0f} MiB (setting `max_memory` {limit})"
-
-
-def resident() -> int:
-    """Bytes of this process that are in memory, pages shared with others included (proc(5), statm)."""
-    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - once a second, for ever: no Path is needed for it
-        return int(statm.read().split()[1]) * PAGE

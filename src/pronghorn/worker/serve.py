@@ -11,7 +11,7 @@ import selectors
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from pronghorn.engine import scoreboard
 from pronghorn.engine.loop import Engine
 from pronghorn.engine.scoreboard import Slot
+from pronghorn.linux import open_pipe
 from pronghorn.observe import log as observe_log
+from pronghorn.observe import metrics
 from pronghorn.observe.access import AccessLog
 from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from pronghorn.worker.develop import Development
 
 BEAT = 1.0
-"""Seconds between two heartbeats, and between two looks at what the worker has used up."""
+"""Seconds between two heartbeats; between two looks at what the worker has used up, and at what statsd is told."""
 
 ORPHAN_DRAIN = 1.3
 """Seconds an orphan may take to finish its requests: a supervisor that restarts the arbiter needs the port back."""
@@ -88,6 +90,7 @@ class Watch:
     """Monotonic second at which the allowance is looked at again."""
     tired: bool = False
     orphaned: bool = False
+    incidents: metrics.Growth = field(default_factory=lambda: metrics.Growth("pronghorn.incidents."))
 
 
 def serve(serving: Serving, pending: set[int]) -> int:
@@ -112,8 +115,10 @@ def serve(serving: Serving, pending: set[int]) -> int:
                 key.data()
             serving.row.beat()
             _step(serving, watch)
+            watch.incidents.show(serving.row.incidents)
     if not serving.engine.join(QUICK_STOP):
         log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
+    watch.incidents.show(serving.row.incidents)
     serving.life.end()
     if serving.development is None:  # Werkzeug's debugger keeps the frames it shows, and those their request
         report_remains(serving.engine)
@@ -217,7 +222,7 @@ def _orphan(serving: Serving, watch: Watch) -> None:
 @contextlib.contextmanager
 def _signals_into(watch: Watch) -> Any:
     """Handlers that only note the signal, and the descriptor that wakes the wait."""
-    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    reader, writer = open_pipe(waits=False)
 
     def note(number: int, _frame: FrameType | None) -> None:
         watch.pending.add(number)

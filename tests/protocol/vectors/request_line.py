@@ -9,6 +9,7 @@ LF_FLAWS = ("CVE-2019-16785", "CVE-2021-41136", "gunicorn-27-bare-lf")
 refuse(1, "lf behind the request line", b"GET / HTTP/1.1\nHost: test\r\n\r\n", *LF_FLAWS, choice=True)
 refuse(1, "lf behind a field", b"GET / HTTP/1.1\r\nHost: test\nA: b\r\n\r\n", choice=True)
 refuse(1, "lf everywhere", b"GET / HTTP/1.1\nHost: test\n\n", choice=True)
+refuse(1, "lf and nothing behind it", b"GET / HTTP/1.1\n", choice=True)
 
 # RFC 9112 section 2.2 lets a recipient take a bare CR for a space instead.
 refuse(2, "cr in the target", b"GET /\r HTTP/1.1\r\n" + HOST + b"\r\n", "CVE-2022-32214", choice=True)
@@ -31,7 +32,7 @@ for start in (
     # RFC 9112 section 3 allows to split at any whitespace, which is where two servers begin to disagree. That is ASCII
     # whitespace, and a fourth word is none of a request line's.
     choice = start.isascii() and len(start.split()) == 3
-    refuse(4, f"spaces {text(start)}", line(start), "CVE-2024-23829", choice=choice)
+    refuse(4, f"spaces {text(start)}", line(start), "CVE-2024-23829", "cheroot-717", choice=choice)
 
 for byte in b'=":<>(),;@[]{}?/\\\0\x01\x7f\xc9':
     refuse(5, f"method with {byte:02x}", line(b"G" + bytes([byte]) + b"T / HTTP/1.1"))
@@ -92,10 +93,12 @@ refuse(12, "authority without connect", line(b"GET test:80 HTTP/1.1"))
 
 refuse(13, "asterisk with get", line(b"GET * HTTP/1.1"), choice=True)
 refuse(13, "two asterisks", line(b"OPTIONS ** HTTP/1.1"))
+serve(13, "asterisk with options", line(b"OPTIONS * HTTP/1.1"), method="OPTIONS", target="*", status=204, choice=True)
 
 for target in (b"foo", b"?x", b"@evil.example/", b"foo/bar", b".", b"\\", b"%2f"):
     refuse(14, f"target {text(target)}", line(b"GET " + target + b" HTTP/1.1"), "CVE-2026-54282")
 
 refuse(15, "http 2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", status=505, choice=True)
 refuse(15, "tls client hello", bytes.fromhex("16030100f8010000f40303") + bytes(200), choice=True)
+refuse(15, "tls record header", bytes.fromhex("16030100f8"), choice=True)
 refuse(15, "ssh", b"SSH-2.0-OpenSSH_9.2\r\n")

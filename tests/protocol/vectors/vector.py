@@ -8,12 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Vector:
-    """Bytes that a rule speaks of. `flaws` are the ids in rules.toml of flaws that they would have found."""
+    """Bytes that a rule speaks of. `flaws` are the ids in rules.toml of flaws that they would have found.
+
+    `trusted`: they come from a peer whose word about clients counts.
+    """
 
     rule: int
     name: str
     data: bytes
     flaws: tuple[str, ...] = ()
+    trusted: bool = False
 
     @property
     def id(self) -> str:
@@ -37,8 +41,10 @@ class Refused(Vector):
 class Served(Vector):
     """A request that is served: what the application sees of it. None in `environ`: the key is not there.
 
-    `lasts` says whether the connection goes on behind it. `choice` as above: the RFC would let a server refuse it, or
-    show the application something else.
+    `lasts` says whether the connection goes on behind it, and `persists` whether that is said, as HTTP/1.0 needs it.
+    `continues`: 100 comes first, unless some of the content comes with the head. `status` 204: the server itself
+    answers, and the application sees nothing. `choice` as above: the RFC would let a server refuse it, or show the
+    application something else.
     """
 
     method: str = "GET"
@@ -46,7 +52,16 @@ class Served(Vector):
     body: bytes = b""
     environ: Mapping[str, str | None] = field(default_factory=dict)
     lasts: bool = True
+    persists: bool = False
+    continues: bool = False
+    status: int = 200
     choice: bool = False
+
+    @property
+    def head_ends(self) -> range:
+        """Where it can be cut so that the whole head stands before, and all of the content behind."""
+        end = self.data.index(b"\r\n\r\n") + 4
+        return range(end, self.data.index(self.body, end) + 1)
 
 
 class Table:
@@ -56,9 +71,9 @@ class Table:
         self.refused: list[Refused] = []
         self.served: list[Served] = []
 
-    def refuse(self, rule: int, name: str, data: bytes, *flaws: str, status: int = 400, choice: bool = False) -> None:
-        """Adds one that is refused."""
-        self.refused.append(Refused(rule=rule, name=name, data=data, flaws=flaws, status=status, choice=choice))
+    def refuse(self, rule: int, name: str, data: bytes, *flaws: str, **more: Any) -> None:
+        """Adds one that is refused; `more` are the fields of `Refused`."""
+        self.refused.append(Refused(rule=rule, name=name, data=data, flaws=flaws, **more))
 
     def serve(self, rule: int, name: str, data: bytes, *flaws: str, **seen: Any) -> None:
         """Adds one that is served; `seen` are the fields of `Served`."""
