@@ -10,23 +10,12 @@ from typing import Any
 import pytest
 
 from pronghorn.testing import serve
-from tests.support.apps import Body, Environ, StartResponse
+from tests.support.apps import Environ, StartResponse, content, echo
 from tests.support.process import Server
 from tests.support.raw import Client, wait_for
 
 KIB = 1024
 MIB = 1024 * KIB
-
-
-def content(size: int) -> bytes:
-    """Bytes in which no piece can be lost, doubled or swapped unseen."""
-    return b"".join(b"%08d" % number for number in range(size // 8 + 1))[:size]
-
-
-def echo(environ: Environ, start_response: StartResponse) -> Body:
-    """What was sent, or the path where nothing was."""
-    start_response("200 OK", [])
-    return [environ["wsgi.input"].read() or environ["PATH_INFO"].encode()]
 
 
 def files_in(directory: Path) -> int:
@@ -174,7 +163,7 @@ def test_readinto_fills_what_it_is_given(size: int) -> None:
     body = content(size)
     given: list[bytes] = []
 
-    def app(environ: Environ, start_response: StartResponse) -> Body:
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
         room = bytearray(70_000)
         while count := environ["wsgi.input"].readinto(room):
             given.append(bytes(room[:count]))

@@ -67,3 +67,14 @@ def hello(environ: Environ, start_response: StartResponse) -> list[bytes]:
     """The plainest answer, in one piece."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello"]
+
+
+def content(size: int) -> bytes:
+    """Bytes in which no piece can be lost, doubled or swapped unseen."""
+    return b"".join(b"%08d" % number for number in range(size // 8 + 1))[:size]
+
+
+def echo(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """What was sent, or the path where nothing was."""
+    start_response("200 OK", [])
+    return [environ["wsgi.input"].read() or environ["PATH_INFO"].encode()]

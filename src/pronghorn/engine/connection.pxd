@@ -21,9 +21,10 @@ cdef enum:          # Connection.armed
     IDLE = 1        # the next request's first byte
     HEAD = 2        # the end of a head that has begun
     BODY = 3        # the next byte of a body
-    SEND = 4        # the peer taking some of what we send
-    LINGER = 5
-    DEADLINES = 6
+    LARGE_PIECE = 4     # the next large piece of a body that comes fast
+    SEND = 5        # the peer taking some of what we send
+    LINGER = 6
+    DEADLINES = 7
 
 
 cdef class FileSlice:
@@ -41,6 +42,7 @@ cdef class Connection:
     cdef int listener
     cdef uint8_t state
     cdef uint8_t armed
+    cdef uint32_t wakes_at          # octets that have to arrive before epoll reports any
     cdef uint32_t interest          # the events epoll reports for it; 0: it is not registered
     cdef bint broken                # the peer is gone: what is written from now on goes nowhere
     cdef bint left                  # it has gone in the middle of a request or of a response
@@ -97,6 +99,8 @@ cdef class Connection:
     # will do; `most_ns`: so much time may be paid for in advance.
     cdef bint keeps_pace(self, uint64_t now, uint64_t rate, uint64_t most_ns) noexcept
     cdef bint is_behind(self) noexcept
+    # Has epoll report input when `size` octets of it are there, or its end.
+    cdef void wake_at(self, int size) noexcept
     cdef void reset_on_close(self)
     cdef int _drain_bytes(self, bytes data, int flags) except -2
     cdef int _drain_file(self, FileSlice piece) except -2

@@ -16,6 +16,7 @@ from pronghorn.engine.posix cimport (
     AF_INET6,
     MSG_NOSIGNAL,
     SO_LINGER,
+    SO_RCVLOWAT,
     SOL_SOCKET,
     close,
     getsockname,
@@ -65,6 +66,7 @@ cdef class Connection:
 
     def __cinit__(self):
         self.fd = -1
+        self.wakes_at = 1
         tally(CONNECTIONS, 1)
 
     def __dealloc__(self):
@@ -289,6 +291,10 @@ cdef class Connection:
 
     cdef bint is_behind(self) noexcept:
         return self.paid_ns < 0
+
+    cdef void wake_at(self, int size) noexcept:
+        if setsockopt(self.fd, SOL_SOCKET, SO_RCVLOWAT, &size, sizeof(size)) == 0:
+            self.wakes_at = <uint32_t>size
 
     cdef void reset_on_close(self):
         """Makes close() a reset: the peer must not take the bytes it has for a whole body."""

@@ -1,6 +1,6 @@
 # From bytes to requests: what a connection has received is read as heads and bodies, and complete requests are served.
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pronghorn.engine.connection cimport Connection
 from pronghorn.engine.exchange cimport Exchange, PoolThread
@@ -21,6 +21,7 @@ cdef class Intake(Outlet):
 
     cdef size_t _amount(self, Connection connection) noexcept
     cdef int _hold_back(self, Connection connection) except -1
+    cdef void _await_piece(self, Connection connection, uint64_t left, uint32_t size) noexcept
     # There is memory again.
     cdef int _read_on(self) except -1
     cdef int _read_head(self, Connection connection, const uint8_t* data, uint32_t size) except? -9999

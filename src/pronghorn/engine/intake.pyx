@@ -17,6 +17,8 @@ from pronghorn.wire.http1 cimport DONE, MORE
 from pronghorn.wire.response cimport append_text
 
 cdef enum:
+    FAST = 64 * 1024    # octets of a body at once, by which a fast sender is known
+    LARGE = 512 * 1024  # and what one turn is to bring then
     PIPELINED = 32      # requests of one connection that are served before others get their turn
     # Octets behind a refusal that are read and thrown away, for a client that sends all of its file before it reads why
     # not: with a close before that, the reset would take the answer with it. A bound, or it is work that one asks for.
@@ -139,7 +141,11 @@ cdef class Intake(Outlet):
                 ):
                     append_text(&thread.out, b"HTTP/1.1 100 Continue\r\n\r\n")
                 connection.state = READING_BODY
+                if not exchange.has_chunks:
+                    self._await_piece(connection, exchange.body_left, size)
                 break
+            if connection.wakes_at > 1:
+                connection.wake_at(1)
             connection.state = READING
             if result < 0:
                 exchange.body.dispose(False)
@@ -159,6 +165,18 @@ cdef class Intake(Outlet):
         if thread.lost:
             self._work_on(thread)
         return 0
+
+    cdef void _await_piece(self, Connection connection, uint64_t left, uint32_t size) noexcept:
+        """Has a body that comes fast wake us for each large piece, and not for each segment.
+
+        On one machine with its sender, waking for each takes half the time of both. `size` octets have come at once,
+        and `left` are still to come: where the last of them are less than a piece, all of them.
+        """
+        cdef uint32_t wanted = 1
+        if size >= FAST and (connection.wakes_at > 1 or left >= LARGE):
+            wanted = <uint32_t>min(left, <uint64_t>LARGE)
+        if wanted != connection.wakes_at:
+            connection.wake_at(<int>wanted)
 
     cdef int _read_head(self, Connection connection, const uint8_t* data, uint32_t size) except? -9999:
         cdef int result = self.handler.read_head(self, connection, data, size)

@@ -29,6 +29,7 @@ from pronghorn.engine.connection cimport (
     DEADLINES,
     HEAD,
     IDLE,
+    LARGE_PIECE,
     LINGER,
     QUEUED,
     READING,
@@ -71,6 +72,7 @@ from pronghorn.wire.response cimport render_date
 
 cdef enum:
     LONG_BATCH = 2 * MILLISECOND    # after a batch that took this long the calls of the next one are timed
+    AT_ONCE = 100 * MILLISECOND     # within which a sender that was fast brings the next large piece, or is not
     RECENT = 1 * SECOND             # a connection that was used within it is not idle when a drain begins
 
 
@@ -122,6 +124,7 @@ cdef class Engine(Intake):
             (LINGER, options.linger_timeout),
         ):
             self.queues[<int>kind].duration_ns = <uint64_t>(seconds * SECOND)
+        self.queues[LARGE_PIECE].duration_ns = AT_ONCE
 
     def __dealloc__(self):
         tally(ENGINES, -1)
@@ -432,6 +435,9 @@ cdef class Engine(Intake):
         disarm(connection, self.queues)
         if connection.state == RUNNING or connection.state == QUEUED:
             return 0        # left over from before the request
+        if kind == LARGE_PIECE:
+            connection.wake_at(1)
+            return self._await_progress(connection, BODY, self.now)
         if (kind == HEAD and connection.received.size) or kind == BODY:
             if kind == BODY:
                 (<Exchange>connection.exchange).body.dispose(False)

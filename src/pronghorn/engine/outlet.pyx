@@ -6,6 +6,7 @@ from pronghorn.engine.connection cimport (
     BODY,
     HEAD,
     IDLE,
+    LARGE_PIECE,
     LINGER,
     QUEUED,
     READING,
@@ -137,7 +138,7 @@ cdef class Outlet(Patience):
             return 0
         elif connection.state == READING_BODY:
             self._set_interest(connection, EPOLLIN)
-            self._await_progress(connection, BODY, now)
+            self._await_progress(connection, LARGE_PIECE if connection.wakes_at > 1 else BODY, now)
         else:
             if connection.received.size == 0:
                 self._wait_for_request(connection, now)

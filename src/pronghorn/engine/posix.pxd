@@ -27,7 +27,7 @@ cdef extern from "sys/socket.h" nogil:
     int getsockopt(int fd, int level, int name, void* value, socklen_t* length)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t length)
     const int MSG_NOSIGNAL, MSG_DONTWAIT, MSG_PEEK, SHUT_WR
-    const int SHUT_RDWR, AF_INET, AF_INET6, AF_UNIX, SOL_SOCKET, SO_LINGER
+    const int SHUT_RDWR, AF_INET, AF_INET6, AF_UNIX, SOL_SOCKET, SO_LINGER, SO_RCVLOWAT
 
 cdef extern from "sys/uio.h" nogil:
     ssize_t writev(int fd, const iovec* parts, int count)
