@@ -230,7 +230,8 @@ class _Arbiter:
                 self._performer.resized(before, self.fleet.size)
             for action in actions:
                 waiting.extend(self._performer.perform(action))
-            if self.fleet.proven and not proven:
+            # With `reload` a worker is ready, too, that can only say why the application cannot be imported.
+            if self.fleet.proven and not proven and self.fleet.explained != self.fleet.generation:
                 self._performer.serves(self.fleet.generation)
         self._notifier.update(self.fleet, time.monotonic())
         self._gauge.show(len(self.fleet.workers))
