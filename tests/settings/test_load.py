@@ -71,6 +71,10 @@ def test_a_named_file_that_is_not_there(tmp_path):
     assert problems(tmp_path, config="none.py") == ["--config: none.py: No such file or directory"]
 
 
+def test_the_default_bind(tmp_path):
+    assert loaded(tmp_path).settings.network.bind == ("127.0.0.1:8000",)
+
+
 def test_port(tmp_path):
     result = loaded(tmp_path, environ={"PORT": "5000"})
     assert result.settings.network.bind == ("0.0.0.0:5000",)
