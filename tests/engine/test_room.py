@@ -1,6 +1,7 @@
 """Caps: memory for bodies and responses, room for spool files, turns of pipelined requests, silent connections."""
 
 import contextlib
+import resource
 import socket
 import threading
 import time
@@ -46,6 +47,35 @@ def begin_body(url: str, size: int, sent: int) -> Client:
     client = Client(url)
     client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + BLOCK[:sent])
     return client
+
+
+def test_rule_49_nothing_is_reserved_for_a_length(tmp_path: Path) -> None:
+    """Neither memory nor disk, however many say that much is to come, in a length or in a chunk."""
+    framings = (b"Content-Length: 999999999\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n3b9ac9ff\r\n")
+    heads = [b"POST / HTTP/1.1\r\nHost: x\r\n" + framing for framing in framings] * 100
+    with (
+        served(spool_dir=str(tmp_path), limit_request_body=10**9) as (engine, url),
+        contextlib.ExitStack() as stack,
+    ):
+        before = addresses()
+        clients = [stack.enter_context(Client(url)) for _ in heads]
+        for client, head in zip(clients, heads, strict=True):
+            client.send(head)
+        wait_for(lambda: engine.slot.received == sum(map(len, heads)), "every head to have arrived")
+        with Client(url) as client:  # a turn of the loop
+            assert client.get().status == 200
+        assert (engine.slot.buffered, engine.slot.spooled) == (0, 0)
+        for client in clients:
+            client.send(b"x")
+        wait_for(lambda: engine.slot.buffered >= len(clients), "an octet of each body")
+        assert engine.slot.buffered <= len(clients) * 4 * KIB
+        assert engine.slot.spooled == 0
+        assert addresses() - before < 100 * MIB
+
+
+def addresses() -> int:
+    """Octets of addresses that this process has asked for, used or not."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def test_beyond_half_of_the_memory_bodies_are_spooled_however_small(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import email.utils
 import socket
+import tempfile
 import time
 
 import pytest
@@ -82,27 +83,70 @@ def test_rule_65_head_with_a_length_and_no_body_is_trusted():
             assert not response.closes
 
 
-@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+def file_of(content):
+    """An application that hands `content` to the server as a file, under any status."""
+
+    def app(environ, start_response):
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
+        file.write(content)
+        file.seek(0)
+        start_response(environ["PATH_INFO"][1:], [])
+        return environ["wsgi.file_wrapper"](file)
+
+    return app
+
+
+def dropped(caplog):
+    """How many warnings say that a body was dropped."""
+    return sum("what the application sent is dropped" in record.getMessage() for record in caplog.records)
+
+
+NO_BODY = ["204 No Content", "205 Reset Content", "304 Not Modified"]
+
+
+@pytest.mark.parametrize("status", NO_BODY)
 @pytest.mark.parametrize(
-    "body", [[], [b""], [b"dropped"], stream(b"drop", b"ped")], ids=["none", "empty", "bytes", "stream"]
+    "body",
+    [[], [b""], [b"dropped"], stream(b"drop", b"ped"), [b"drop", b"", b"ped"]],
+    ids=["none", "empty", "bytes", "stream", "list"],
 )
 @pytest.mark.parametrize("headers", [[], [("Content-Length", "7")]], ids=["plain", "length"])
-def test_rule_66_no_body(status, body, headers):
+def test_rule_66_no_body(status, body, headers, caplog):
     with serve(answer(status, headers, body)) as url, Client(url) as client:
         for _ in range(2):
-            response = client.get()
-            assert response.status == int(status[:3])
-            assert "transfer-encoding" not in response.headers
-            if response.status == 204:
-                assert "content-length" not in response.headers
-        assert client.buffer == b""
+            require_no_body(client, status)
         client.socket.shutdown(socket.SHUT_WR)
         assert client.is_closed()
+    assert dropped(caplog) == (0 if body in ([], [b""]) else 2)  # one for each request, however many pieces
 
 
-def test_rule_66_205_has_no_body():
-    data = exchange(answer("205 Reset Content", body=[b"dropped"]))
-    assert body_of(data) in {b"", b"0\r\n\r\n"}
+@pytest.mark.parametrize("status", NO_BODY)
+def test_rule_66_no_body_from_a_file(status, caplog):
+    with serve(file_of(b"dropped")) as url, Client(url) as client:
+        for _ in range(2):
+            require_no_body(client, status, status.replace(" ", "%20"))
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.is_closed()
+    assert dropped(caplog) == 2
+    with serve(file_of(b"")) as url, Client(url) as client:
+        require_no_body(client, status, status.replace(" ", "%20"))
+    assert dropped(caplog) == 2
+
+
+def require_no_body(client, status, path=""):
+    """The next answer has no body, and nothing that speaks of one; of 205 a length of 0 (RFC 9110 section 15.3.6)."""
+    client.request(f"/{path}")
+    response = client.read_response(head_only=True)
+    assert response.status == int(status[:3])
+    assert "transfer-encoding" not in response.headers
+    if response.status != 304:
+        assert response.headers.get("content-length") == {204: None, 205: "0"}[response.status]
+    assert client.buffer == b""
+
+
+def test_rule_66_head_drops_a_body_without_a_word(caplog):
+    exchange(answer(body=[b"as it would be for GET"]), HEAD)
+    assert dropped(caplog) == 0
 
 
 @pytest.mark.parametrize(

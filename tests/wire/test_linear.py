@@ -140,3 +140,10 @@ def test_a_request_line_that_is_refused_is_read_once():
     cost, cost_of_refusal = count([["head", line.decode(), 1 << 30, LIMIT] for line in (good, bad)])
     # Beside what the good one costs: its octets are looked at once more, for one that may not stand in any line.
     assert cost_of_refusal <= cost + 1.1 * size
+
+
+def test_a_proxy_line_without_end_is_read_again_for_107_octets_at_most_cve_2026_47736():
+    """Byte by byte, each time from its start: the most that there may be of one bounds what that costs."""
+    lines = [b"PROXY " + b"1" * size for size in (102, 10_000)]
+    cost, cost_of_more = count([["proxy", line.decode(), 1, LIMIT] for line in lines])
+    assert 0 < cost == cost_of_more <= 107 * 107

@@ -110,6 +110,7 @@ cdef class Exchange:
     cdef int answer(self, str status, str text, list headers) except -1
     cdef int _put(self, bytes data, size_t size) except -1
     cdef int _tell_id(self) except -1
+    cdef int drop(self) except -1
     cdef object warn(self, text, value)
     # What the logs call this request: the id that a trusted peer gave it, or one of ours.
     cdef str request_id(self)

@@ -260,9 +260,7 @@ cdef class Exchange:
         if size == 0 or self.abandoned:
             return 0
         if self.bodyless:
-            if not self.is_head:
-                self.warn("a %s response has no body: what the application sent is dropped", self.status)
-            return 0
+            return self.drop()
         if self.verdict.content_length >= 0 and self.sent + <int64_t>size > self.verdict.content_length:
             self.warn("the response is longer than its Content-Length %s: the rest is cut", self.verdict.content_length)
             size = <size_t>(self.verdict.content_length - self.sent)
@@ -321,8 +319,10 @@ cdef class Exchange:
 
     cdef int send_file(self, int fd, long offset, int64_t size) except -1:
         """Puts `size` octets of a file out by sendfile; the loop sends what the peer does not take now."""
-        if size <= 0 or self.bodyless or self.abandoned:
+        if size <= 0 or self.abandoned:
             return 0
+        if self.bodyless:
+            return self.drop()
         if self.verdict.content_length >= 0 and self.sent + size > self.verdict.content_length:
             self.warn("the file is longer than the Content-Length %s: the rest is cut", self.verdict.content_length)
             size = self.verdict.content_length - self.sent
@@ -421,6 +421,12 @@ cdef class Exchange:
         self.began_ns = other.began_ns
         self.queued_ns = other.queued_ns
         self.called_ns = other.called_ns
+
+    cdef int drop(self) except -1:
+        """Body of a response that has none. For HEAD an application may give what it would give for GET."""
+        if not self.is_head:
+            self.warn("a %s response has no body: what the application sent is dropped", self.status)
+        return 0
 
     cdef object warn(self, text, value):
         """Once a request, to the error log."""

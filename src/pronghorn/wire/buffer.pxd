@@ -43,9 +43,10 @@ cdef inline int append(Buffer* buffer, const void* data, size_t size) noexcept n
 
 
 cdef inline void discard_front(Buffer* buffer, size_t count) noexcept nogil:
-    """Forgets the first `count` bytes."""
+    """Forgets the first `count` bytes. With none nothing moves: a head that comes in pieces would cost their square."""
     if count >= buffer.size:
         buffer.size = 0
+    if count == 0 or buffer.size == 0:
         return
     memmove(buffer.data, buffer.data + count, buffer.size - count)
     buffer.size -= count

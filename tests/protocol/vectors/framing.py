@@ -8,7 +8,7 @@ refuse, serve = TABLE.refuse, TABLE.serve
 LENGTH, CODING, END = b"Content-Length: 5", b"Transfer-Encoding: chunked", b"0\r\n\r\n"
 
 # RFC 9112 section 6.3 lets a server take the coding and close; both at once is an attack more often than a mistake.
-BOTH_FLAWS = ("CVE-2024-6827", "CVE-2020-11077")
+BOTH_FLAWS = ("CVE-2024-6827", "CVE-2020-11077", "cheroot-275")
 refuse(33, "length then coding", post(LENGTH, CODING, body=END), *BOTH_FLAWS, choice=True)
 refuse(33, "coding then length", post(CODING, LENGTH, body=END), choice=True)
 refuse(33, "in other cases", post(b"TRANSFER-ENCODING: Chunked", b"content-length: 5", body=END), choice=True)
@@ -17,7 +17,8 @@ refuse(33, "length of nothing", post(b"Content-Length: 0", CODING, body=END), ch
 refuse(34, "http 1 0", post(CODING, body=END, version=b"1.0"), "CVE-2026-42581", choice=True)
 refuse(34, "http 1 0 kept alive", post(b"Connection: keep-alive", CODING, body=END, version=b"1.0"), choice=True)
 
-refuse(35, "two lengths", post(LENGTH, b"Content-Length: 6", body=b"hello"), "CVE-2019-16792", "cheroot-open-issues")
+refuse(35, "two lengths", post(LENGTH, b"Content-Length: 6", body=b"hello"), "CVE-2019-16792", "cheroot-275",
+       "cheroot-737")  # fmt: skip
 refuse(35, "a list of two", post(b"Content-Length: 5, 6", body=b"hello"))
 refuse(35, "equal lengths", post(LENGTH, LENGTH, body=b"hello"), choice=True)
 refuse(35, "a list of equal ones", post(b"Content-Length: 5, 5", body=b"hello"), choice=True)
@@ -98,9 +99,9 @@ serve(55, "empty body", post(EXPECT, b"Content-Length: 0"), method="POST")
 
 # E. The end of the connection
 for value in (b"close", b"CLOSE", b"keep-alive, close", b"te ,\tclose , x", b",close,"):
-    serve(51, f"connection {text(value)}", get(b"Connection: " + value), "cheroot-open-issues", lasts=False)
+    serve(51, f"connection {text(value)}", get(b"Connection: " + value), "cherrypy-2018", lasts=False)
 for value in (b"keep-alive", b"te, keep-alive", b"closed", b"not-close", b""):
-    serve(58, f"connection {text(value)}", get(b"Connection: " + value), "cheroot-open-issues")
+    serve(58, f"connection {text(value)}", get(b"Connection: " + value), "cherrypy-2018")
 serve(59, "http 1 0", b"GET /x HTTP/1.0\r\nHost: test\r\n\r\n", lasts=False)
 for value in (b"keep-alive", b"x, Keep-Alive"):
     serve(59, f"http 1 0 {text(value)}", b"GET /x HTTP/1.0\r\nConnection: " + value + b"\r\n\r\n", persists=True)

@@ -32,7 +32,7 @@ for start in (
     # RFC 9112 section 3 allows to split at any whitespace, which is where two servers begin to disagree. That is ASCII
     # whitespace, and a fourth word is none of a request line's.
     choice = start.isascii() and len(start.split()) == 3
-    refuse(4, f"spaces {text(start)}", line(start), "CVE-2024-23829", choice=choice)
+    refuse(4, f"spaces {text(start)}", line(start), "CVE-2024-23829", "cheroot-717", choice=choice)
 
 for byte in b'=":<>(),;@[]{}?/\\\0\x01\x7f\xc9':
     refuse(5, f"method with {byte:02x}", line(b"G" + bytes([byte]) + b"T / HTTP/1.1"))
