@@ -3,6 +3,7 @@
 In the debug build nothing of the engine lives any more (pronghorn.debug); in every build no call goes on.
 """
 
+import signal
 import threading
 from collections.abc import Generator, Iterator
 
@@ -18,6 +19,12 @@ BEFORE = pytest.StashKey[dict[str, int]]()
 def threads_of_engines() -> list[threading.Thread]:
     """The threads of this process that run requests."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("pronghorn-")]
+
+
+def pytest_configure() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would every server that a test interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -331,6 +331,18 @@ def test_preload_imports_once(start, place):
     assert command.get()[0] == 200
 
 
+def test_what_is_printed_before_the_workers_are_forked_is_printed_once(start, place):
+    (place / "gunicorn.conf.py").write_text("print('settings')\n")
+    app = place / "app.py"
+    app.write_text("print('application')\n" + app.read_text())
+    command = serving(start, "--preload")
+    command.signal(signal.SIGHUP)
+    command.said("generation 2 serves")
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 0
+    assert sorted(command.output.read_text().split()) == ["application", "settings", "settings"]
+
+
 @pytest.mark.parametrize("options", [["--preload"], []], ids=["preload", "no preload"])
 def test_what_is_preloaded_is_frozen_by_the_collector(start, options):
     """So that no collection in a worker writes to the pages that it shares with the arbiter."""

@@ -24,8 +24,11 @@ PATIENCE = 20.0
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of this process without the variables that the command reads, and with `more`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    """The environment of this process without the variables that the command reads, and with `more`.
+
+    A server prints as a user's does, whatever this process does: what is buffered is there twice after a fork.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "PYTHONUNBUFFERED"))}
     return inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | more
 
 

@@ -54,6 +54,7 @@ from pronghorn.engine.scoreboard import Scoreboard
 from pronghorn.errors import HookError, StartError
 from pronghorn.linux import dead_child, open_pipe
 from pronghorn.observe import log as observe_log
+from pronghorn.observe.stream import flush_outputs
 from pronghorn.worker import report
 from pronghorn.worker.boot import ARBITER_SIGNALS, Birth, run
 from pronghorn.worker.exits import Exit
@@ -260,6 +261,7 @@ class Performer:
         signal.pthread_sigmask(signal.SIG_BLOCK, ARBITER_SIGNALS)
         arbiter = os.getpid()
         try:
+            flush_outputs()
             pid = os.fork()
             if pid == 0:
                 self._live(action, life, arbiter, reader, writer)

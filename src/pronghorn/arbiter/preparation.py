@@ -27,6 +27,7 @@ from pronghorn.engine.linux import set_parent_death_signal, set_process_name
 from pronghorn.errors import StartError
 from pronghorn.linux import receive_descriptors
 from pronghorn.observe import log as observe_log
+from pronghorn.observe.stream import flush_outputs
 from pronghorn.options import Settings
 from pronghorn.worker.boot import ARBITER_SIGNALS
 from pronghorn.worker.exits import Exit
@@ -120,6 +121,7 @@ class Preparation:
         signal.pthread_sigmask(signal.SIG_BLOCK, ARBITER_SIGNALS)
         arbiter = os.getpid()
         try:
+            flush_outputs()
             self.pid = os.fork()
             if self.pid == 0:
                 self._socket.close()
@@ -205,9 +207,7 @@ def _live(task: Task, arbiter: int, pipe: socket.socket) -> NoReturn:
         _send(pipe, *_prepare(task))
         status = Exit.OK
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
+        flush_outputs()
         os._exit(status)
 
 

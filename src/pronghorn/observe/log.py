@@ -18,7 +18,7 @@ from pronghorn.observe import logconfig, metrics
 from pronghorn.observe.logger import Logger, all_handlers, give, name_of
 from pronghorn.observe.records import NAME, SinkHandler, json_record
 from pronghorn.observe.sink import STANDARD, Sink
-from pronghorn.observe.stream import ErrorStream
+from pronghorn.observe.stream import ErrorStream, flush_outputs
 from pronghorn.options.logs import OWN_LOGGER, LogOptions
 
 __all__ = ["NAME", "SinkHandler"]
@@ -160,9 +160,7 @@ def _capture(options: LogOptions, sink: Sink) -> None:
         return
     if _process.outputs is None:
         _process.outputs = os.dup(1), os.dup(2)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    flush_outputs()
     targets = (sink.fileno(), sink.fileno()) if wanted else _process.outputs
     for number, target in zip((1, 2), targets, strict=True):
         os.dup2(target, number)

@@ -1,10 +1,22 @@
 """What an application finds as `wsgi.errors`: a text stream into the error log's target, line by line."""
 
+import contextlib
 import io
+import sys
 import threading
 from collections.abc import Callable
 
 from pronghorn.observe.sink import Sink
+
+
+def flush_outputs() -> None:
+    """Has what was printed to standard output and error leave this process, as far as anybody takes it.
+
+    Before a fork, or each child prints it once more, and before an end that Python does not see (`os._exit`).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
 
 
 class ErrorStream(io.TextIOBase):

@@ -9,7 +9,6 @@ import logging
 import os
 import selectors
 import signal
-import sys
 import time
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,6 +22,7 @@ from pronghorn.linux import open_pipe
 from pronghorn.observe import log as observe_log
 from pronghorn.observe import metrics
 from pronghorn.observe.access import AccessLog
+from pronghorn.observe.stream import flush_outputs
 from pronghorn.worker import report
 from pronghorn.worker.exits import Exit
 from pronghorn.worker.hooks import Life
@@ -252,6 +252,4 @@ def _run_exit_functions() -> None:
     An ordinary exit would unwind through the arbiter's frames below the fork and wait for threads that may never end.
     """
     atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name for it
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    flush_outputs()
