@@ -40,7 +40,8 @@ def passes(running: Running, vector: Refused | Served | Answered) -> bool:
     if isinstance(vector, Answered):
         return answers_so(running, vector)
     octets = cut_at(vector.data, range(1, len(vector.data)))
-    ways = [[vector.data + BEHIND], [*octets, BEHIND], [NEIGHBOUR + vector.data + BEHIND]]
+    # With the last octet: what comes behind an end that was agreed upon may reset the connection, and take the answer.
+    ways = [[vector.data + BEHIND], [*octets[:-1], octets[-1] + BEHIND], [NEIGHBOUR + vector.data + BEHIND]]
     if isinstance(vector, Refused) and END in vector.data:
         ways.append([vector.data])
     return all(passes_so(running, vector, pieces) for pieces in ways) and (
