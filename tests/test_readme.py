@@ -59,7 +59,7 @@ def in_a_test(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         environ["PORT"] = "0"
     else:
         environ["PRONGHORN_BIND"] = "127.0.0.1:0"
-    return [*PROGRAMS[words[0]], *(re.sub(r"^[\d.]+:8000$", "127.0.0.1:0", word) for word in words[1:])], environ
+    return [*PROGRAMS[words[0]], *(re.sub(r"^([\d.]+):8000$", r"\1:0", word) for word in words[1:])], environ
 
 
 def surroundings(extra: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import zlib
 
 from pronghorn.errors import SettingsError
 from pronghorn.observe.access import AccessLog
-from pronghorn.observe.access_format import compile_format
+from pronghorn.options.access_format import compile_format
 
 FORMAT = (
     '%(h)s %(l)s "%(r)s" %(s)s "%(f)s" "%(a)s" "%({x-kind}o)s" "%(u)s" "%({x.y}e)s" %(t)s %(b)s %(T)s %(D)s %(M)s '

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from pronghorn.errors import SettingsError
-from pronghorn.settings.load import load
+from pronghorn.settings import Given, load
 
 FOLDER = Path(tempfile.mkdtemp(prefix="pronghorn-fuzz-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -46,7 +46,7 @@ def check(data: bytes) -> None:
     else:
         (FOLDER / name).write_bytes(rest)
     try:
-        load([], environ, FOLDER, config=name, needs_app=False)
+        load([], environ, FOLDER, config=name and Given("config", name, "--config"), needs_app=False)
     except SettingsError as error:
         assert error.problems
         for problem in error.problems:

@@ -14,6 +14,7 @@ A room translates what its libraries raise into these at its boundary, so that a
 library a room uses.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
@@ -65,13 +66,14 @@ class SettingsError(StartError):
     `problems` holds one line for each, with its origin; all are reported at once, because a user who repairs a
     configuration one message at a time restarts the server once for every mistake. A problem names what the file or
     the environment holds, which may be anything: what does not print is escaped, so that it stays one line and gives
-    the terminal no orders.
+    the terminal no orders. `warnings` are the lines that would be shown if there were no problem.
     """
 
     exit_status = 2
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: str, warnings: Iterable[str] = ()) -> None:
         self.problems = tuple(_printable(problem) for problem in problems)
+        self.warnings = tuple(warnings)
         super().__init__("\n".join(self.problems))
 
 

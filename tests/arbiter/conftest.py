@@ -12,9 +12,10 @@ pytest.register_assert_rewrite("tests.arbiter.world")
 settings.register_profile("long", max_examples=3000, stateful_step_count=100)
 
 APP = """
-import atexit, ctypes, os, time
+import atexit, ctypes, gc, os, time
 
 VERSION = "one"
+KEPT = [[]]
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
@@ -32,6 +33,10 @@ def app(environ, start_response):
         atexit.register(time.sleep, 60)
         open("inside", "w").close()
         time.sleep(60)
+    if path == "/frozen":
+        start_response("200 OK", [])
+        # What is frozen is in no generation.
+        return [b"no" if any(one is KEPT for one in gc.get_objects()) else b"yes"]
     if path == "/crash":
         os.kill(os.getpid(), 11)
     start_response("200 OK", [("Content-Type", "text/plain")])

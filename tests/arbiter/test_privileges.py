@@ -247,10 +247,10 @@ def test_a_privileged_port_and_a_user(serve):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--user", "nobody_of_this_name"), "--user: user: there is no user 'nobody_of_this_name' on this machine"),
-        (("--group", "none_of_this_name"), "--group: group: there is no group 'none_of_this_name' on this machine"),
-        (("--user", "4294967295"), "--user: user: 4294967295 is no user or group"),
-        (("--umask", "27"), "--umask: umask: '27' is not a set of permission bits: write 0o027 or 027"),
+        (("--user", "nobody_of_this_name"), "--user: user 'nobody_of_this_name' is no user of this machine"),
+        (("--group", "none_of_this_name"), "--group: group 'none_of_this_name' is no group of this machine"),
+        (("--user", "4294967295"), "--user: user 4294967295 is no user or group"),
+        (("--umask", "27"), "--umask: umask '27' is not a set of permission bits: write 0o027 or 027"),
         (("--umask", "01000"), "--umask: umask must be at most 0o777"),
     ],
 )

@@ -96,6 +96,15 @@ def test_a_killed_worker_is_replaced(start):
     assert command.get()[0] == 200
 
 
+def test_a_killed_worker_is_replaced_at_once(start):
+    """With `--timeout 0` no time is due in the arbiter (`next_wakeup`): it is the death itself that wakes it."""
+    command = serving(start, "--timeout", "0")
+    os.kill(min(command.workers()), signal.SIGKILL)
+    command.ready(3)
+    assert len(command.said("replaced at once")) == 1
+    assert "replaced in" not in command.text
+
+
 def test_all_workers_killed_at_once(start):
     command = serving(start, workers=3)
     for victim in command.workers():
@@ -215,6 +224,29 @@ def test_a_killed_arbiter_takes_its_workers_along(start):
         pass
 
 
+def test_a_killed_arbiter_takes_a_worker_along_that_still_imports(start, place):
+    """Nothing in it looks at the pipe yet: the kernel's signal ends it (PR_SET_PDEATHSIG)."""
+    source = (place / "app.py").read_text()
+    (place / "app.py").write_text(source + '\nopen("inside", "w").close()\ntime.sleep(60)\n')
+    command = start("--workers", "1", "app:app")
+    wait_for((place / "inside").exists, "the import")
+    (worker,) = command.workers()
+    command.process.kill()
+    wait_for(lambda: not alive(worker), "the worker to leave")
+
+
+def test_a_killed_arbiter_takes_a_worker_along_that_the_kernel_does_not_tell(start, place):
+    """Its main thread cannot look either, while a call has the interpreter lock: the pipe ends it."""
+    source = (place / "app.py").read_text()
+    (place / "app.py").write_text(source + "\nctypes.CDLL(None).prctl(1, 0)  # PR_SET_PDEATHSIG: no signal\n")
+    command = serving(start, workers=1)
+    answer = in_the_application(command, "/lock", place)
+    (worker,) = command.workers()
+    command.process.kill()
+    wait_for(lambda: not alive(worker), "the worker to leave")
+    assert isinstance(answer(), OSError)
+
+
 @pytest.mark.parametrize("kind", ["sleep/60", "spin", "lock", "exit"])
 def test_a_killed_arbiter_takes_busy_workers_along(start, place, kind):
     command = serving(start, "--threads", "2")
@@ -297,6 +329,13 @@ def test_preload_imports_once(start, place):
     command = serving(start, "--preload", workers=3)
     assert (place / "imports").read_text() == "x"
     assert command.get()[0] == 200
+
+
+@pytest.mark.parametrize("options", [["--preload"], []], ids=["preload", "no preload"])
+def test_what_is_preloaded_is_frozen_by_the_collector(start, options):
+    """So that no collection in a worker writes to the pages that it shares with the arbiter."""
+    command = serving(start, *options, workers=1)
+    assert command.get("/frozen")[1] == ("yes" if options else "no")
 
 
 def test_max_requests_replaces_a_worker_without_losing_a_request(start):

@@ -144,7 +144,7 @@ def test_a_name_that_was_not_passed(pass_sockets):
     with listening() as one:
         command = pass_sockets([one], "app:app", names="web", bind=["fd://wep"])
         assert command.wait() == 2
-        assert "bind: no socket named 'wep' was passed to this process (LISTEN_FDNAMES has: web)" in command.text
+        assert "--bind: no socket named 'wep' was passed to this process (LISTEN_FDNAMES has: web)" in command.text
 
 
 def test_the_application_does_not_see_the_variables(pass_sockets, place):

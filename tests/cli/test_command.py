@@ -66,7 +66,7 @@ def test_every_problem_on_a_line_of_its_own(tmp_path):
     assert result.stderr == (
         "pronghorn: pronghorn.toml:3: worker is not a setting; did you mean workers?\n"
         "pronghorn: environment WEB_CONCURRENCY: workers must be a whole number, not 'many'\n"
-        "pronghorn: pronghorn.toml:2: timeout: 'soon' is not a duration: write 30, 30s, 1.5m, 500ms or 2h\n"
+        "pronghorn: pronghorn.toml:2: timeout 'soon' is not a duration: write 30, 30s, 1.5m, 500ms or 2h\n"
         "pronghorn: --workers: workers must be at least 1, not '0'\n"
     )
 

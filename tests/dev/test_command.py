@@ -125,7 +125,7 @@ def test_it_listens_for_this_machine_only(flask, address):
     result = run(flask, "--bind", address, command=DEV)
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
-    assert line.startswith(f"pronghorn: --bind: bind: debug does not listen on {address}, which other machines may")
+    assert line.startswith(f"pronghorn: --bind: debug does not listen on {address}, which other machines may")
     assert "--unsafe" in line
 
 

@@ -238,7 +238,7 @@ def test_edits_of_the_same_size_in_the_same_second(serve):
 
 def test_broken_from_the_start(serve):
     site = serve("--reload", "app:app", "--preload", prepare=lambda site: site.helper("import nothing"))
-    site.server.said("--preload: preload_app: it is left out")
+    site.server.said("--preload: preload_app is left out")
     site.shows("No module named 'nothing'", status=500)
     site.server.said("ModuleNotFoundError: No module named 'nothing'")
     site.helper()

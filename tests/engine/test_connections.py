@@ -372,7 +372,7 @@ def test_all_kinds_of_listeners_at_once(tmp_path: Path) -> None:
         with Client(f"http://127.0.0.1:{port4}") as client:
             assert client.get().body == f"127.0.0.1|127.0.0.1|{port4}".encode()
         with Client(f"http://[::1]:{port6}") as client:
-            assert client.get().body == f"::1|::1|{port6}".encode()
+            assert client.get().body == f"::1|[::1]|{port6}".encode()
         with Client(f"unix:{tmp_path / 'socket'}") as client:
             assert client.get().body == b"|localhost|80"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from tests.support.process import Server
 
 from pronghorn.testing import serve
 
@@ -119,3 +122,13 @@ def test_served_by_pronghorn(client: FlaskClient) -> None:
         assert b"<form" in connection.getresponse().read()
         connection.request("POST", "/predict", json.dumps(APPLICANT), {"Content-Type": "application/json"})
         assert json.load(connection.getresponse())["premium"] == premium(client)
+
+
+def test_its_command_line_from_its_folder(tmp_path: Path) -> None:
+    folder = shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    with Server(folder, "fake_insurance_api:app", bind=("0.0.0.0:0",)) as server:
+        status, page = server.get("/")
+        assert (status, "<form" in page) == (200, True)
+        assert server.get("/healthz")[0] == 200
+        assert re.search(r"listening on http://0\.0\.0\.0:\d+", server.text)
+        assert server.stop() == 0

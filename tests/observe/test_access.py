@@ -175,7 +175,7 @@ def test_a_long_line_is_cut(line):
 
 @pytest.mark.parametrize("fmt", ["%", "100%", "%(h", "%(h)", "%h", "%(h)x", "a %(h)10s"])
 def test_malformed_format_is_named(tmp_path, fmt):
-    with pytest.raises(SettingsError, match=r"access_log_format: .* at character"):
+    with pytest.raises(SettingsError, match=r"access_log_format has .* at character"):
         AccessLog(fmt, str(tmp_path / "log"))
 
 

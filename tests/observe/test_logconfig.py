@@ -241,7 +241,7 @@ def test_an_object_without_a_name_is_named(place):
     configure(place, "import logging\nlogconfig_dict = {'handlers': {'x': {'stream': open('app.py')}}}")
     result = run(place, "--check-config")
     assert result.returncode == 2
-    assert "gunicorn.conf.py:2: logconfig_dict: handlers.x.stream is <_io.TextIOWrapper" in result.stderr
+    assert "gunicorn.conf.py:2: logconfig_dict.handlers.x.stream is <_io.TextIOWrapper" in result.stderr
     assert "which has no name; name what it is, as in 'ext://module.attribute'" in result.stderr
 
 

@@ -197,7 +197,7 @@ logger_class = Slow
     [
         ("logger_class = 'nowhere.Logger'", "logger_class: 'nowhere.Logger' cannot be imported: ModuleNotFoundError"),
         ("logger_class = 'app.app'", "logger_class: 'app.app' is no class"),
-        ("logger_class = 'Logger'", "logger_class: 'Logger' is not a class: write module.Class"),
+        ("logger_class = 'Logger'", "logger_class 'Logger' is not a class: write module.Class"),
         ("class L:\n    def __init__(self, cfg): cfg.nothing\nlogger_class = L",
          "logger_class: '__config__.L' raised AttributeError"),
         ("from gunicorn.glogging import Logger\nlogger_class = Logger", "No module named 'gunicorn'"),

@@ -104,4 +104,4 @@ def test_a_late_request_is_answered_and_logged_with_its_id(folder):
 def test_a_header_that_cannot_hold_one(folder, name):
     result = run(folder, "--request-id-header", name, "--check-config", "app:app")
     assert result.returncode == 2
-    assert f"request_id_header: {name!r} cannot be the header of an id" in result.stderr
+    assert f"request_id_header {name!r} cannot be the header of an id" in result.stderr

@@ -150,4 +150,4 @@ def test_a_host_nobody_knows_is_one_clear_line(place):
 def test_what_is_no_address(place, address):
     result = run(place, "--check-config", "--log-syslog-to", address, "app:app")
     assert result.returncode == 2
-    assert f"syslog_addr: {address!r} is no address of syslog" in result.stderr
+    assert f"syslog_addr {address!r} is no address of syslog" in result.stderr

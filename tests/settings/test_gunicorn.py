@@ -63,7 +63,7 @@ def test_what_asks_for_something_is_answered_and_names_what_is_nearest(tmp_path,
     assert len(problems) == (absent.fate is Fate.REFUSED)
     assert len(warnings) == (absent.fate is Fate.LEFT)
     for line in (*problems, *warnings):
-        assert line.startswith(f"here: {name}: ")
+        assert line.startswith(f"here: {name} ")
         assert line.endswith(absent.instead)
         assert "\n" not in line
     assert absent.instead or absent.fate is Fate.HELD
@@ -138,7 +138,7 @@ def test_every_source_is_answered(tmp_path, source):
         result = run(tmp_path, command=command)
     else:
         result = run(tmp_path, "--print-config", **environ)
-    assert "certfile: this version has no TLS" in result.stderr
+    assert "certfile is not supported: this version has no TLS" in result.stderr
     assert "not a setting" not in result.stderr
 
 
@@ -146,4 +146,4 @@ def test_the_variable_of_sendfile(tmp_path):
     assert answer(tmp_path, environ={"SENDFILE": "yes"}) == ([], [])
     problems, (warning,) = answer(tmp_path, environ={"SENDFILE": "no"})
     assert problems == []
-    assert warning.startswith("environment SENDFILE: sendfile: ")
+    assert warning.startswith("environment SENDFILE: sendfile has no effect: ")

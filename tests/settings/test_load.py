@@ -10,9 +10,11 @@ from pronghorn.settings import Given, Loaded, load, load_from
 
 APP = Given("app", "app:app", "argument APP")
 
+NO_TLS = "this version has no TLS; have a load balancer or a proxy in front end it"
+
 
 def loaded(cwd: Path, *given: Given, environ: dict[str, str] | None = None, config: str | None = None) -> Loaded:
-    return load([APP, *given], environ or {}, cwd, config=config)
+    return load([APP, *given], environ or {}, cwd, config=config and Given("config", config, "--config"))
 
 
 def problems(cwd: Path, *given: Given, environ: dict[str, str] | None = None, config: str | None = None) -> list[str]:
@@ -65,8 +67,12 @@ def test_a_named_file_is_the_only_one(tmp_path):
 
 
 def test_a_named_file_that_is_not_there(tmp_path):
-    assert problems(tmp_path, config="none.toml") == ["none.toml: No such file or directory"]
-    assert problems(tmp_path, config="none.py") == ["none.py: No such file or directory"]
+    assert problems(tmp_path, config="none.toml") == ["--config: none.toml: No such file or directory"]
+    assert problems(tmp_path, config="none.py") == ["--config: none.py: No such file or directory"]
+
+
+def test_the_default_bind(tmp_path):
+    assert loaded(tmp_path).settings.network.bind == ("127.0.0.1:8000",)
 
 
 def test_port(tmp_path):
@@ -75,7 +81,7 @@ def test_port(tmp_path):
     assert result.origins["bind"] == "environment PORT"
     assert loaded(tmp_path, Given("bind", ":1", "--bind"), environ={"PORT": "x"}).settings.network.bind == (":1",)
     (problem,) = problems(tmp_path, environ={"PORT": "x"})
-    assert problem.startswith("environment PORT: bind: '0.0.0.0:x' has no port")
+    assert problem.startswith("environment PORT: bind '0.0.0.0:x' has no port")
 
 
 def test_empty_variables_count_as_not_set(tmp_path):
@@ -96,11 +102,11 @@ def test_all_problems_at_once(tmp_path):
         "pronghorn.toml:2: worker is not a setting; did you mean workers?",
         "environment: PRONGHORN_THREADZ is not a setting; did you mean PRONGHORN_THREADS?",
         "environment WEB_CONCURRENCY: workers must be at least 1, not '0'",
-        "gunicorn.conf.py:1: certfile: this version has no TLS; have a load balancer or a proxy in front end it",
-        "pronghorn.toml:1: bind: '8000' is not an address: write :8000 or 127.0.0.1:8000",
-        "pronghorn.toml:4: timeout: 'soon' is not a duration: write 30, 30s, 1.5m, 500ms or 2h",
+        "gunicorn.conf.py:1: certfile is not supported: " + NO_TLS,
+        "pronghorn.toml:1: bind '8000' is not an address: write :8000 or 127.0.0.1:8000",
+        "pronghorn.toml:4: timeout 'soon' is not a duration: write 30, 30s, 1.5m, 500ms or 2h",
         "pronghorn.toml:6: workers must be a whole number, not 'many'",
-        "--keep-alive: keepalive: '3x' is not a duration: write 30, 30s, 1.5m, 500ms or 2h",
+        "--keep-alive: keepalive '3x' is not a duration: write 30, 30s, 1.5m, 500ms or 2h",
     ]
 
 
@@ -139,7 +145,7 @@ def test_chdir_is_absolute_so_that_a_reload_finds_it_again(tmp_path):
     (tmp_path / "web").mkdir()
     assert loaded(tmp_path, Given("chdir", "web", "--chdir")).settings.app.chdir == str(tmp_path / "web")
     assert problems(tmp_path, Given("chdir", "none", "--chdir")) == [
-        f"--chdir: chdir: '{tmp_path / 'none'}' is not a directory"
+        f"--chdir: chdir '{tmp_path / 'none'}' is not a directory"
     ]
 
 
@@ -173,11 +179,14 @@ def test_load_from_a_program(tmp_path):
     assert result.settings.engine.threads == 5
     assert result.origins["workers"] == "run(workers=…)"
     with pytest.raises(SettingsError) as caught:
-        load_from("shop:app", {}, tmp_path, worker=2, bindd=":1")
+        load_from("shop:app", {}, tmp_path, worker=2, bindd=":1", threads=0)
     assert caught.value.problems == (
         "run(): worker is not a setting; did you mean workers?",
         "run(): bindd is not a setting; did you mean bind?",
+        "run(threads=…): threads must be at least 1, not 0",
     )
+    with pytest.raises(SettingsError, match=r"^run\(config=…\): none\.py: No such file or directory$"):
+        load_from("shop:app", {}, tmp_path, config=Path("none.py"))
 
 
 @pytest.mark.parametrize(

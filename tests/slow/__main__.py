@@ -2,6 +2,10 @@
 
 make slow                                       all of it
 make slow SLOW='--attacks heads,reads --servers pronghorn --seconds 5'
+make slow SLOW='--servers pronghorn --period 15 --seconds 100'      until all deadlines are over
+make slow SLOW='--servers pronghorn --worker-class gevent'
+
+It fails if Pronghorn does not stand one of them (judge.py).
 """
 
 import argparse
@@ -9,26 +13,29 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 from bench.machine import PEER_BIN, Cores, describe, own_version, peer_versions, pin
-from bench.measure import Failed, Running, cpu_seconds, free_port, pss_bytes, running, spent
-from bench.servers import Launch
+from bench.measure import Failed, Running, cpu_seconds, free_port, pss_bytes, running, spent, tree
+from bench.servers import Launch, Server
 
 from tests.slow import report
 from tests.slow.attacks import ATTACKS
 from tests.slow.crowd import Attackers
+from tests.slow.judge import complaints
 from tests.slow.probe import Seen, probe
-from tests.slow.report import Outcome
-from tests.slow.servers import APP, ATTACKED
+from tests.slow.report import FEW, Outcome
+from tests.slow.servers import APP, ATTACKED, of_class
+from tests.slow.tool import MODES, TOOL, Tool
 
 IDLE = 10_000
 """Clients of the attack `idle`."""
+
+TOOLS = 1000
+"""Clients of slowhttptest, which can have no more than 1024 descriptors, at most."""
 
 BUSY = 0.3
 """Share of a core; a server that uses more has not served yet what the attackers asked for when they came."""
@@ -36,38 +43,8 @@ BUSY = 0.3
 PATIENCE = 20
 """Seconds after which it is attacked all the same."""
 
-TOOL = "slowhttptest"
-MODES = {
-    "-H": ["-H", "-i", "5"],
-    "-B": ["-B", "-i", "5", "-s", "8192"],
-    "-R": ["-R"],
-    "-X": ["-X", "-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-k", "3"],
-}
-"""How Debian's slowhttptest is called in each of its modes."""
-
-
-class Tool:
-    """slowhttptest while the block runs; it ends by itself after the time it is given."""
-
-    def __init__(self, mode: str, port: int, count: int, seconds: float) -> None:
-        path = "large" if mode in ("-X", "-R") else ""
-        size = ["-c", str(count), "-r", "500", "-l", str(int(seconds) + 5), "-p", "5", "-v", "0"]
-        command = ["chrt", "--idle", "0", TOOL, *MODES[mode], *size, "-u", f"http://127.0.0.1:{port}/{path}"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.connected = count
-        self.result: dict[str, int] = {}
-
-    def __enter__(self) -> Self:
-        time.sleep(2)  # until most are there: it does not say
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+QUIET = 10.0
+"""Seconds that are enough to know how quickly it answers when nobody attacks."""
 
 
 def arguments() -> argparse.Namespace:
@@ -78,8 +55,9 @@ def arguments() -> argparse.Namespace:
     add("--attacks", default=",".join(kinds), metavar="A,B", help=f"some of {', '.join(kinds)}")
     add("--servers", default=",".join(ATTACKED), metavar="A,B", help=f"some of {', '.join(ATTACKED)}")
     add("--attackers", type=int, default=2000, help=f"clients of an attack (2000); `idle` has {IDLE} at most")
-    add("--seconds", type=float, default=10, help="how long the good client asks, quietly and under attack (10)")
+    add("--seconds", type=float, default=10, help="how long the good client asks under attack (10)")
     add("--period", type=float, default=1, help="seconds between two acts of an attacker (1)")
+    add("--worker-class", default="", metavar="NAME", help="Pronghorn's (its default)")
     add("--write", action="store_true", help="keep the results and write docs/security.md")
     add("--render", action="store_true", help="attack nothing: write docs/security.md from the results that are kept")
     chosen = parser.parse_args()
@@ -94,7 +72,7 @@ def arguments() -> argparse.Namespace:
 def attackers(kind: str, server: Running, options: argparse.Namespace) -> Attackers | Tool:
     """The clients of one kind."""
     if kind.startswith(TOOL):
-        return Tool(kind.partition(" ")[2], server.port, min(options.attackers, 1000), options.seconds)
+        return Tool(kind.partition(" ")[2], server.port, min(options.attackers, TOOLS), PATIENCE + options.seconds)
     count = min(5 * options.attackers, IDLE) if kind == "idle" else options.attackers
     return Attackers(kind, ("127.0.0.1", server.port), count, options.period, again=True)
 
@@ -119,19 +97,31 @@ def kernel_bytes() -> int:
     return int(line.split()[-1]) * os.sysconf("SC_PAGESIZE")
 
 
-def measure(name: str, kind: str, options: argparse.Namespace, cores: Cores) -> Outcome:
+def connections(port: int) -> int:
+    """How many connections the server at this port of this machine has, or waits to accept."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
+def measure(server: Server, kind: str, options: argparse.Namespace, cores: Cores) -> Outcome:
     """One attack on one server, which is started for it."""
     launch = Launch(app=APP, port=free_port(), connections=20_000, blocking=True)
-    with running(ATTACKED[name], launch, cores, {}) as server:
-        address = ("127.0.0.1", server.port)
+    with running(server, launch, cores, {}) as under:
+        address = ("127.0.0.1", under.port)
         probe(address, 1)
-        quiet, before, kernel = probe(address, options.seconds), pss_bytes(server.pid), kernel_bytes()
-        crowd = attackers(kind, server, options)
+        quiet = probe(address, min(options.seconds, QUIET))
+        memory, kernel, processes = pss_bytes(under.pid), kernel_bytes(), tree(under.pid)
+        crowd = attackers(kind, under, options)
         with crowd:
-            arriving, attacked = arrive(server), probe(address, options.seconds)
-            after, held = pss_bytes(server.pid), kernel_bytes()
+            began = time.monotonic()
+            arriving, attacked = arrive(under), probe(address, options.seconds)
+            seconds, held = time.monotonic() - began, connections(under.port)
+            if isinstance(crowd, Tool):
+                crowd.check(held)
+            memory, kernel = pss_bytes(under.pid) - memory, kernel_bytes() - kernel
         later = probe(address, 1)
-    asked = len(attacked.seconds) + attacked.lost
+        ended = len(processes.items() - tree(under.pid).items())
+    known = held >= FEW * crowd.connected
     return Outcome(
         attackers=crowd.connected,
         quiet_p99_ms=quiet.percentile(0.99),
@@ -139,10 +129,13 @@ def measure(name: str, kind: str, options: argparse.Namespace, cores: Cores) -> 
         p99_ms=attacked.percentile(0.99),
         arriving_p99_ms=arriving.percentile(0.99),
         lost=attacked.lost,
-        asked=asked,
-        bytes_each=(after - before) / max(crowd.connected, 1),
-        kernel_bytes_each=(held - kernel) / max(crowd.connected, 1),
-        cut=crowd.result.get("cut", 0),
+        asked=len(attacked.seconds) + attacked.lost,
+        bytes_each=memory / held if known else None,
+        kernel_bytes_each=kernel / held if known else None,
+        attacked_seconds=seconds,
+        held=held,
+        cut=crowd.result["cut"],
+        ended=ended,
         recovered=bool(later.seconds) and not later.lost,
     )
 
@@ -163,8 +156,36 @@ def installed() -> dict[str, str]:
     return versions | {"pronghorn": own_version() or ""}
 
 
+def label(options: argparse.Namespace) -> str:
+    """What is unusual about a run: it is kept beside the usual one."""
+    kind = f"`worker_class = {options.worker_class}`" if options.worker_class else ""
+    pace = f"one act every {options.period:g} s" if options.period != 1 else ""
+    return " and ".join(filter(None, (kind, pace)))
+
+
+def attack(options: argparse.Namespace, cores: Cores, versions: dict[str, str]) -> report.Outcomes:
+    """All that is asked for, one after the other; each is printed."""
+    servers = {name: ATTACKED[name] for name in options.servers}
+    if "pronghorn" in servers:
+        servers["pronghorn"] = of_class(options.worker_class)
+    outcomes: report.Outcomes = {}
+    for kind in options.attacks:
+        for name, server in servers.items():
+            tool = kind.startswith(TOOL) and shutil.which(TOOL) is None
+            if tool or server.package not in versions:
+                print(f"{kind:16} {TOOL if tool else name:17} is not installed", flush=True)
+                continue
+            try:
+                outcome = measure(server, kind, options, cores)
+            except (Failed, OSError, AssertionError) as problem:
+                outcome = Outcome(failure=f"{type(problem).__name__}: {problem}")
+            outcomes.setdefault(kind, {})[name] = outcome
+            print(f"{kind:16} {name:17} {outcome}", flush=True)
+    return outcomes
+
+
 def main() -> int:
-    """Attacks what is asked for."""
+    """Attacks what is asked for; 1 if Pronghorn does not stand it."""
     options = arguments()
     if options.render:
         report.write()
@@ -172,27 +193,25 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     versions = installed()
     cores = pin()
-    outcomes: report.Outcomes = {}
     with many_descriptors():
-        for kind in options.attacks:
-            for name in options.servers:
-                tool = kind.startswith(TOOL) and shutil.which(TOOL) is None
-                if tool or ATTACKED[name].package not in versions:
-                    print(f"{kind:16} {TOOL if tool else name:17} is not installed", flush=True)
-                    continue
-                try:
-                    outcome = measure(name, kind, options, cores)
-                except (Failed, OSError, AssertionError) as problem:
-                    outcome = Outcome(failure=f"{type(problem).__name__}: {problem}")
-                outcomes.setdefault(kind, {})[name] = outcome
-                print(f"{kind:16} {name:17} {outcome}", flush=True)
-    used = {name: versions[ATTACKED[name].package] for name in options.servers if ATTACKED[name].package in versions}
-    circumstances = describe(cores) | {"attackers": str(options.attackers), "seconds": str(options.seconds)}
+        outcomes = attack(options, cores, versions)
     print("\n".join(report.table(outcomes)))
     if options.write:
-        report.keep(circumstances, used, outcomes)
+        used = {
+            name: versions[ATTACKED[name].package] for name in options.servers if ATTACKED[name].package in versions
+        }
+        asked = {"attackers": options.attackers, "seconds": options.seconds, "period": options.period}
+        circumstances = describe(cores) | {name: f"{value:g}" for name, value in asked.items()}
+        report.keep(label(options), circumstances, used, outcomes)
         report.write()
-    return int(any(of["pronghorn"].failure for of in outcomes.values() if "pronghorn" in of))
+    problems = [
+        f"pronghorn, {kind}: {problem}"
+        for kind, of in outcomes.items()
+        if "pronghorn" in of
+        for problem in complaints(kind, of["pronghorn"], options.period)
+    ]
+    print("\n".join(problems), end="\n" if problems else "")
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

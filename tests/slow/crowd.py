@@ -1,7 +1,7 @@
 """`python -m tests.slow.crowd KIND HOST PORT COUNT PERIOD AGAIN`: so many slow clients, until standard input ends.
 
 It prints a line as soon as all are connected, or no more can be, and at the end what became of them, as JSON. With
-AGAIN `again` who is cut off comes again, so that the attack goes on.
+AGAIN `again` who is cut off comes again, as many as there are clients in each period, so that the attack goes on.
 """
 
 import contextlib
@@ -29,6 +29,9 @@ LEAST = 25
 
 TICK = 0.05
 """Seconds between two looks at who is due."""
+
+RETURN = 0.005
+"""Seconds between two looks at who comes again: not many at once, or a good client would wait for all of them."""
 
 PATIENCE = 15.0
 """Seconds after which those that are not connected are given up."""
@@ -73,19 +76,27 @@ class Crowd:
         self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
         began, told, next_burst = time.monotonic(), False, 0.0
         while True:
+            wanted = self.count - (len(self.clients) if self.again else self.opened)
+            pause = RETURN if wanted and self.opened >= self.count else TICK
             if time.monotonic() >= next_burst:
-                next_burst = time.monotonic() + TICK
-                wanted = self.count - (len(self.clients) if self.again else self.opened)
-                for _ in range(min(max(LEAST, self.count // RAMP), wanted)):
+                next_burst = time.monotonic() + pause
+                for _ in range(min(self.burst, wanted)):
                     self.connect()
             if not told and (self.are_there or time.monotonic() > began + PATIENCE):
                 told = True
                 print(json.dumps({"connected": self.established + self.cut}), flush=True)
-            for fd, events in self.epoll.poll(TICK):
+            for fd, events in self.epoll.poll(pause):
                 if fd == sys.stdin.fileno():
                     return
                 self.hear(fd, events)
             self.act()
+
+    @property
+    def burst(self) -> int:
+        """How many connect at once."""
+        if self.opened < self.count:
+            return max(LEAST, self.count // RAMP)
+        return max(1, int(self.count * RETURN / self.period))
 
     @property
     def established(self) -> int:

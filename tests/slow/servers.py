@@ -16,3 +16,14 @@ ATTACKED = {name: SERVERS[name] for name in NAMES} | {"uvicorn": Server("uvicorn
 """By name; what is not installed is left out."""
 
 APP = "bench.apps.attacked:app"
+
+
+def of_class(name: str) -> Server:
+    """Pronghorn with that worker class, and room for as many connections as it has with threads."""
+    plain = ATTACKED["pronghorn"]
+
+    def command(launch: Launch) -> list[str]:
+        *words, app = plain.command(launch)
+        return [*words, "--worker-class", name, "--worker-connections", str(launch.connections), app]
+
+    return Server("pronghorn", plain.package, command) if name else plain

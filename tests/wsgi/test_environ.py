@@ -1,13 +1,15 @@
 """What the application finds in its environ: PEP 3333, "environ Variables", and what people rely on besides."""
 
 import os
+import socket
 import sys
+from wsgiref.util import request_uri
 
 import pytest
 from tests.support.apps import Recording
 from tests.support.raw import Client
 
-from pronghorn.testing import serve
+from pronghorn.testing import serve, serve_engine
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +182,32 @@ def test_no_reference_to_a_request_is_kept():
         gc.collect()
         assert len([ref for ref in alive if ref() is not None]) <= 1
         assert sys.getrefcount(app) < 20
+
+
+@pytest.mark.parametrize(
+    ("listening", "connected", "name"),
+    [
+        ("0.0.0.0", "127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.2", "127.0.0.2"),
+        ("::", "::1", "[::1]"),
+        ("::", "127.0.0.2", "127.0.0.2"),
+        ("127.0.0.3", "127.0.0.3", "127.0.0.3"),
+    ],
+)
+def test_without_host_a_url_can_be_made_of_the_servers_name(listening, connected, name):
+    """PEP 3333, "URL Reconstruction"; RFC 3875 section 4.1.14 for the brackets. Also of one that comes again."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [request_uri(environ).encode()]
+
+    family = socket.AF_INET6 if ":" in listening else socket.AF_INET
+    listener = socket.create_server((listening, 0), family=family, dualstack_ipv6=family == socket.AF_INET6)
+    port = listener.getsockname()[1]
+    url = f"http://[{connected}]:{port}" if ":" in connected else f"http://{connected}:{port}"
+    with serve_engine(app, [listener]), Client(url) as client:
+        for _ in range(3):
+            client.send(b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            assert client.read_response().body == f"http://{name}:{port}/a".encode()
+        client.send(b"GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n")
+        assert client.read_response().body == b"http://example.com/a"

@@ -23,7 +23,7 @@ from pronghorn.apps.headers cimport HeaderPolicy, is_request_id
 from pronghorn.apps.peers cimport Peers
 from pronghorn.apps.section cimport Section, SectionCache
 from pronghorn.debug cimport DEBUG, REQUESTS, Witness
-from pronghorn.engine.connection cimport Connection
+from pronghorn.engine.connection cimport Connection, local_address
 from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_out, stop_if_forked
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
@@ -63,9 +63,10 @@ from pronghorn.apps.headers import key_of
 cdef str GET = "GET", HEAD = "HEAD", POST = "POST", HTTP10 = "HTTP/1.0", NOTHING = ""
 cdef str METHOD = "REQUEST_METHOD", PATH = "PATH_INFO", QUERY = "QUERY_STRING", RAW = "RAW_URI", REQUEST = "REQUEST_URI"
 cdef str REQUEST_ID = "pronghorn.request_id"
-cdef str MOUNT = "SCRIPT_NAME"
+cdef str MOUNT = "SCRIPT_NAME", SERVER = "SERVER_NAME"
 cdef str PROTOCOL = "SERVER_PROTOCOL", ADDRESS = "REMOTE_ADDR", PORT = "REMOTE_PORT", INPUT = "wsgi.input"
 
+cdef tuple EVERY_ADDRESS = ("0.0.0.0", "[::]")
 cdef tuple NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 cdef enum:
@@ -143,6 +144,11 @@ cdef class WSGIExchange(Exchange):
             raise BrokenPipeError("the peer has left before the end of the response")
 
 
+cdef str bracketed(str address):
+    """An address as SERVER_NAME has it (RFC 3875 section 4.1.14)."""
+    return f"[{address}]" if ":" in address else address
+
+
 cdef bytes as_bytes(object block):
     """A piece of body. Buffers other than bytes are copied, because they may change before they are sent."""
     if PyBytes_CheckExact(block):
@@ -209,7 +215,7 @@ cdef class WSGI(Handler):
     def _base(self, listener, errors, multiprocess, multithread, mount):
         """What every environ of a listener begins as. Keys each request sets are here too: a copy never grows."""
         name = listener.getsockname()
-        host, port = (name[0], str(name[1])) if isinstance(name, tuple) else ("localhost", "80")
+        host, port = (bracketed(name[0]), str(name[1])) if isinstance(name, tuple) else ("localhost", "80")
         return {
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
@@ -223,7 +229,7 @@ cdef class WSGI(Handler):
             "pronghorn.set_timeout": set_timeout,
             "pronghorn.disconnected": disconnected,
             "SERVER_SOFTWARE": f"pronghorn/{__version__}",
-            "SERVER_NAME": host,
+            SERVER: host,
             "SERVER_PORT": port,
             PROTOCOL: "HTTP/1.1",
             MOUNT: mount,
@@ -323,6 +329,11 @@ cdef class WSGI(Handler):
                 head.facts.flags |= HAS_REQUEST_ID
         if template[MOUNT]:
             head.facts.flags |= HAS_MOUNT
+        if template[SERVER] in EVERY_ADDRESS and "HTTP_HOST" not in template:
+            # PEP 3333 makes the URL of SERVER_NAME then, and the client cannot connect to 0.0.0.0. The template is not
+            # kept: others connect to other addresses of this listener.
+            template[SERVER] = bracketed(local_address(connection)) or template[SERVER]
+            return template
         self.sections.store(
             &connection.cache_slot, data + head.section_start, head.end - head.section_start,
             connection.listener, connection.trusted, template, &head.facts,

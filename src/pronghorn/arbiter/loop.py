@@ -52,7 +52,7 @@ log = logging.getLogger("pronghorn.error")
 
 
 def run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool = True) -> int:
-    """Serves until a signal ends it; the exit status (docs/signals.md). Must be called on the main thread.
+    """Serves until a signal ends it; the exit status (docs/exit-statuses.md). Must be called on the main thread.
 
     Arguments:
         sources: read anew for each SIGHUP; StartError keeps the settings and hooks that serve.

@@ -5,7 +5,7 @@ from pronghorn.cli.source import Source
 
 def check_config(source: Source) -> int:
     """Exit status 0 and one line if all is well. SettingsError or AppLoadError if not."""
-    settings = source.load().settings
+    settings = source.load(starts=True).settings
     # Only here: the arbiter of a running server imports this file too and has no application to find.
     from pronghorn.apps.load import enter_surroundings, load  # noqa: PLC0415
     from pronghorn.worker import classes  # noqa: PLC0415

@@ -11,7 +11,7 @@ import click
 
 from pronghorn import __version__
 from pronghorn.cli.check_config import check_config
-from pronghorn.cli.parameters import build_parameters, given_in, help_sections, spell_out
+from pronghorn.cli.parameters import build_parameters, config_in, given_in, help_sections, spell_out
 from pronghorn.cli.print_config import print_config
 from pronghorn.cli.serve import serve
 from pronghorn.cli.source import Source
@@ -20,6 +20,7 @@ from pronghorn.options.inherited import addressed_to
 
 NAME = "pronghorn"
 GUNICORN_ARGUMENTS = "GUNICORN_CMD_ARGS"
+MISTAKES = f"{NAME}.mistakes"
 GUNICORN_ORIGIN = f"environment {GUNICORN_ARGUMENTS}"
 INTERRUPTED = 130
 """Exit status of a command that the user stopped while it was starting: 128 and the number of SIGINT."""
@@ -38,8 +39,22 @@ class Command(click.Command):
     """A click command whose help has one section for each subject, and which knows Gunicorn's abbreviations."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; click.UsageError if they cannot be."""
-        return super().parse_args(ctx, spell_out(args))
+        """Parse the arguments. What is wrong with them stands in `ctx.meta[MISTAKES]`, a line each."""
+        words, mistakes = spell_out(args), []
+        ctx.allow_extra_args = True
+        extra: list[str] | None = None
+        while extra is None:
+            try:
+                extra = super().parse_args(ctx, list(words))
+            except (click.NoSuchOption, click.BadOptionUsage) as error:
+                # All problems are told at once: it is taken out, and the others are read.
+                words.remove(_word_of(words, error))
+                mistakes.append(one_line(error))
+        # Whether the word behind an unknown option was its value nobody knows, so none is one too many then.
+        if extra and not mistakes:
+            mistakes.append(_one_too_many(ctx.params["app"], extra[0]))
+        ctx.meta[MISTAKES] = mistakes
+        return extra
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections."""
@@ -94,12 +109,13 @@ def build_command(kind: type[Source] = Source, name: str = NAME, about: str = AB
 
 def act(kind: type[Source], ctx: click.Context, /, **parameters: object) -> int:
     """Do what the parsed command line asks for; the exit status."""
-    theirs = read_gunicorn_arguments(ctx.command)
-    given, config = given_in(ctx), ctx.params["config"]
+    theirs, mistakes = read_gunicorn_arguments(ctx.command)
+    given, config = given_in(ctx), config_in(ctx)
     if theirs is not None:
         # What is given later wins.
-        given, config = [*given_in(theirs, GUNICORN_ORIGIN), *given], config or theirs.params["config"]
-    source = kind(tuple(given), addressed_to(os.getpid(), os.environ), Path.cwd(), config)
+        given, config = [*given_in(theirs, GUNICORN_ORIGIN), *given], config or config_in(theirs, GUNICORN_ORIGIN)
+    mistakes += ctx.meta[MISTAKES]
+    source = kind(tuple(given), addressed_to(os.getpid(), os.environ), Path.cwd(), config, tuple(mistakes))
     asked = [parameters, theirs.params if theirs else {}]
     if any(said.get("print_config") for said in asked):
         return print_config(source)
@@ -108,27 +124,44 @@ def act(kind: type[Source], ctx: click.Context, /, **parameters: object) -> int:
     return serve(source)
 
 
-def read_gunicorn_arguments(command: click.Command) -> click.Context | None:
-    """The parsed arguments in GUNICORN_CMD_ARGS, if there are any. SettingsError if they cannot be read."""
+def read_gunicorn_arguments(command: click.Command) -> tuple[click.Context | None, list[str]]:
+    """The parsed arguments in GUNICORN_CMD_ARGS, if there are any, and what is wrong with them, a line each."""
     text = os.environ.get(GUNICORN_ARGUMENTS)
     if not text:
-        return None
+        return None, []
     try:
-        return command.make_context(NAME, shlex.split(text))
+        ctx = command.make_context(NAME, shlex.split(text))
     except (click.UsageError, ValueError) as error:
-        raise SettingsError(f"{GUNICORN_ORIGIN}: {one_line(error)}") from error
+        return None, [f"{GUNICORN_ORIGIN}: {one_line(error)}"]
+    return ctx, [f"{GUNICORN_ORIGIN}: {mistake}" for mistake in ctx.meta[MISTAKES]]
 
 
 def one_line(error: Exception) -> str:
     """The error's message as one line."""
     message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-    if isinstance(error, click.NoSuchOption) and error.possibilities and error.ctx:
+    if isinstance(error, click.NoSuchOption):
         # Options of Gunicorn that are only there to be answered for are hidden: nobody means them.
-        options = error.ctx.command.params
+        options = error.ctx.command.params if error.ctx else []
         hidden = {name for option in options if getattr(option, "hidden", False) for name in option.opts}
-        meant = [name for name in error.possibilities if name not in hidden]
-        message = f"{error.message} Did you mean {' or '.join(meant)}?" if meant else error.message
+        meant = [name for name in error.possibilities or () if name not in hidden]
+        message = f"{error.option_name}: there is no such option."
+        message += f" Did you mean {' or '.join(meant)}?" if meant else ""
     return " ".join(message.split())
+
+
+def _word_of(words: Sequence[str], error: click.NoSuchOption | click.BadOptionUsage) -> str:
+    """The word that the error is about. The error itself where that cannot be told, as with `-xw3`."""
+    name = error.option_name
+    for word in words:
+        if word.partition("=")[0] == name or (len(name) == len("-x") and word.startswith(name)):
+            return word
+    raise error
+
+
+def _one_too_many(app: object, word: str) -> str:
+    """The line about a second argument."""
+    remedy = f"; leave {app} out" if ":" in word and ":" not in str(app) else ""
+    return f"argument {word}: there is one argument, the application (module:attribute), and {app!r} is it{remedy}"
 
 
 def _report(error: StartError) -> None:

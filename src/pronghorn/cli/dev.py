@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from pronghorn.cli.source import Source, told
+from pronghorn.cli.source import Source
 from pronghorn.dev.discover import default_in
 from pronghorn.errors import SettingsError
 from pronghorn.options.development import READABLE
@@ -42,8 +42,8 @@ DOTENV = (".flaskenv", ".env")
 class DevSource(Source, frozen=True):
     """What `pronghorn dev` was started with."""
 
-    def load(self, *, needs_app: bool = True) -> Loaded:
-        """Read the settings and show their warnings, as a Source does; SettingsError likewise."""
+    def read(self, *, needs_app: bool, starts: bool) -> Loaded:
+        """Read the settings as a Source does; SettingsError likewise."""
         variables, warnings = read_dotenv(self.cwd, self.environ)
         environ = variables | self.environ
         loaded = load(
@@ -51,7 +51,9 @@ class DevSource(Source, frozen=True):
             environ,
             self.cwd,
             config=self.config,
+            mistakes=self.mistakes,
             needs_app=False,
+            starts=starts,
             platform=read_flask(environ),
         )
         app = loaded.settings.app
@@ -66,7 +68,7 @@ class DevSource(Source, frozen=True):
         assigned = [f"{key}={value}" for key, value in variables.items() if key not in self.environ]
         app = msgspec.structs.replace(app, app=name, raw_env=(*assigned, *app.raw_env))
         settings = msgspec.structs.replace(loaded.settings, app=app)
-        return told(msgspec.structs.replace(loaded, settings=settings, warnings=(*loaded.warnings, *warnings)))
+        return msgspec.structs.replace(loaded, settings=settings, warnings=(*loaded.warnings, *warnings))
 
     def files(self) -> list[Path]:
         """The files whose change would change the settings, whether they are there or not."""

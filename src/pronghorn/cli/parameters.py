@@ -82,6 +82,12 @@ def given_in(ctx: click.Context, source: str | None = None) -> list[Given]:
     return given
 
 
+def config_in(ctx: click.Context, source: str = "--config") -> Given | None:
+    """The file that was named for settings in a parsed command line; `source` is its origin."""
+    file = ctx.params["config"]
+    return None if file is None else Given("config", file, source)
+
+
 def spell_out(arguments: Sequence[str]) -> list[str]:
     """The arguments with Gunicorn's options written in full: its parser takes each beginning that fits one only."""
     words = list(arguments)

@@ -24,7 +24,7 @@ def serve(source: Source, *, ends: bool = True) -> int:
     `ends`: the process ends with it.
     """
     try:
-        settings, hooks = _read(source)
+        settings, hooks = _read(source, starts=True)
     except StartError as error:
         if HANDOVER in os.environ:
             from pronghorn.arbiter.succession import report_failure  # noqa: PLC0415
@@ -35,7 +35,7 @@ def serve(source: Source, *, ends: bool = True) -> int:
     from pronghorn.arbiter import Hooks, Sources, run  # noqa: PLC0415
 
     def read_again() -> tuple[Settings, bool]:
-        settings, hooks = _read(source)
+        settings, hooks = _read(source, starts=False)
         return settings, bool(hooks) or _names_config(settings.logs)
 
     return run(settings, Hooks(hooks), Sources(read_again, lambda: Hooks(source.hooks())), ends=ends)
@@ -43,17 +43,18 @@ def serve(source: Source, *, ends: bool = True) -> int:
 
 def serve_app(app: str, settings: Mapping[str, object]) -> int:
     """Run the arbiter for a program that calls `pronghorn.run`; its exit status. StartError as with `serve`."""
-    arguments, config = given_by_program(app, settings)
-    return serve(Source(arguments, addressed_to(os.getpid(), os.environ), Path.cwd(), config), ends=False)
+    arguments, config, mistakes = given_by_program(app, settings)
+    source = Source(arguments, addressed_to(os.getpid(), os.environ), Path.cwd(), config, mistakes)
+    return serve(source, ends=False)
 
 
-def _read(source: Source) -> tuple[Settings, tuple[Hook, ...]]:
+def _read(source: Source, *, starts: bool) -> tuple[Settings, tuple[Hook, ...]]:
     """The settings and the hooks; with files named from the directory the command was started in.
 
     Workers and reloads open logs later, when a preloaded application may have changed the current directory. And what
     settings are read from is watched like the files that they name.
     """
-    loaded = source.load()
+    loaded = source.load(starts=starts)
     logs, development = loaded.settings.logs, loaded.settings.development
     watched = [str(Path(glob.escape(str(source.cwd))) / pattern) for pattern in development.reload_extra_files]
     placed = msgspec.structs.replace(

@@ -1,10 +1,12 @@
 """What a command was started with: enough to read its settings now, and again at a reload."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
+from pronghorn.errors import SettingsError
 from pronghorn.settings import Given, Hook, Loaded, load, load_hooks
 from pronghorn.settings.files import paths
 
@@ -18,11 +20,31 @@ class Source(Struct, frozen=True):
     arguments: tuple[Given, ...]
     environ: dict[str, str]
     cwd: Path
-    config: str | None = None
+    config: Given | None = None
+    mistakes: tuple[str, ...] = ()
+    """What is wrong with the command line itself, such as an unknown option."""
 
-    def load(self, *, needs_app: bool = True) -> Loaded:
+    def load(self, *, needs_app: bool = True, starts: bool = False) -> Loaded:
         """Read the settings and show their warnings on standard error. SettingsError as with `settings.load`."""
-        return told(load(self.arguments, self.environ, self.cwd, config=self.config, needs_app=needs_app))
+        try:
+            loaded = self.read(needs_app=needs_app, starts=starts)
+        except SettingsError as error:
+            _show(error.warnings)
+            raise
+        _show(loaded.warnings)
+        return loaded
+
+    def read(self, *, needs_app: bool, starts: bool) -> Loaded:
+        """Read the settings; for the arguments and errors see `settings.load`."""
+        return load(
+            self.arguments,
+            self.environ,
+            self.cwd,
+            config=self.config,
+            mistakes=self.mistakes,
+            needs_app=needs_app,
+            starts=starts,
+        )
 
     def hooks(self) -> tuple[Hook, ...]:
         """Read the hooks alone. SettingsError as with `settings.load_hooks`."""
@@ -33,8 +55,6 @@ class Source(Struct, frozen=True):
         return paths(self.cwd, self.config)
 
 
-def told(loaded: Loaded) -> Loaded:
-    """The same, with its warnings shown on standard error."""
-    for warning in loaded.warnings:
+def _show(warnings: Iterable[str]) -> None:
+    for warning in warnings:
         print(f"pronghorn: warning: {warning}", file=sys.stderr)
-    return loaded

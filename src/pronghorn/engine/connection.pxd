@@ -115,6 +115,7 @@ cdef struct DeadlineQueue:          # connections in the order of their deadline
 cdef void arm(Connection connection, int kind, DeadlineQueue* queues, uint64_t now) noexcept
 cdef void disarm(Connection connection, DeadlineQueue* queues) noexcept
 
+cdef str local_address(Connection connection)
 cdef str format_address(const sockaddr_storage* address)
 cdef int port_number(const sockaddr_storage* address) noexcept nogil
 cdef int unread_of(int fd) noexcept     # octets of the peer's that the kernel holds

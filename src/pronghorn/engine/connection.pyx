@@ -19,15 +19,18 @@ from pronghorn.engine.posix cimport (
     SO_RCVLOWAT,
     SOL_SOCKET,
     close,
+    getsockname,
     in6_addr,
     inet_ntop,
     linger,
     ntohs,
     send,
     setsockopt,
+    sockaddr,
     sockaddr_in,
     sockaddr_in6,
     sockaddr_storage,
+    socklen_t,
 )
 from pronghorn.engine.room cimport write_all_at
 from pronghorn.wire.buffer cimport release
@@ -356,6 +359,15 @@ cdef int port_number(const sockaddr_storage* address) noexcept nogil:
     if address.ss_family == AF_INET6:
         return ntohs((<const sockaddr_in6*>address).sin6_port)
     return -1
+
+
+cdef str local_address(Connection connection):
+    """The address that the peer has connected to; nothing on a unix socket."""
+    cdef sockaddr_storage address
+    cdef socklen_t size = sizeof(address)
+    if getsockname(connection.fd, <sockaddr*>&address, &size) < 0:
+        return ""
+    return format_address(&address)
 
 
 cdef str format_address(const sockaddr_storage* address):

@@ -23,6 +23,7 @@ cdef extern from "sys/socket.h" nogil:
     ssize_t recv(int fd, void* data, size_t size, int flags)
     ssize_t send(int fd, const void* data, size_t size, int flags)
     int shutdown(int fd, int how)
+    int getsockname(int fd, sockaddr* address, socklen_t* length)
     int getsockopt(int fd, int level, int name, void* value, socklen_t* length)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t length)
     const int MSG_NOSIGNAL, MSG_DONTWAIT, MSG_PEEK, SHUT_WR

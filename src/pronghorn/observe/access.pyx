@@ -31,7 +31,7 @@ from pronghorn.wire.buffer cimport append, release, reserve
 
 from pronghorn.errors import SettingsError
 from pronghorn.observe import json_line
-from pronghorn.observe.access_format import compile_format
+from pronghorn.options.access_format import compile_format
 from pronghorn.observe.sink import Sink
 
 cdef enum:

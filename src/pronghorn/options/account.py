@@ -22,7 +22,7 @@ def find_user(text: str) -> pwd.struct_passwd | int:
     except KeyError:
         if _is_number(text):
             return _number(text)
-        raise ValueError(f"there is no user {text!r} on this machine") from None
+        raise ValueError(f"{text!r} is no user of this machine") from None
 
 
 def find_group(text: str) -> int:
@@ -32,7 +32,7 @@ def find_group(text: str) -> int:
     try:
         return grp.getgrnam(text).gr_gid
     except KeyError:
-        raise ValueError(f"there is no group {text!r} on this machine") from None
+        raise ValueError(f"{text!r} is no group of this machine") from None
 
 
 def find_account(user: str, group: str | None, *, initgroups: bool) -> Account:

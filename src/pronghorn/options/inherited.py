@@ -46,6 +46,6 @@ def resolve(addresses: Sequence[str], environ: Mapping[str, str]) -> tuple[str, 
         found = [f"{SCHEME}{fd}" for fd, its_name in passed.items() if its_name == name]
         if not found:
             there = ", ".join(sorted({its for its in passed.values() if its})) or "none"
-            raise ValueError(f"bind: no socket named {name!r} was passed to this process (LISTEN_FDNAMES has: {there})")
+            raise ValueError(f"no socket named {name!r} was passed to this process (LISTEN_FDNAMES has: {there})")
         resolved += found
     return tuple(dict.fromkeys(resolved))

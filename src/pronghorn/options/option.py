@@ -48,7 +48,8 @@ class Option(Struct, frozen=True, kw_only=True):
     environment: tuple[str, ...] = ()
     """Environment names that platforms use, read besides `PRONGHORN_<NAME>`, which wins over them."""
     check: Callable[[str], object] | None = None
-    """Called with the text, or with each text of a list; raises ValueError with a message that stands alone."""
+    """Called with the text, or with each text of a list; raises ValueError with a message that reads on from
+    the setting's name: `'soon' is not a duration`."""
     bare: str | None = None
     """What the option on the command line means without a value; None: it must have one."""
     takes_table: bool = False

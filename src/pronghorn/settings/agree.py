@@ -7,6 +7,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+from pronghorn.errors import SettingsError
+from pronghorn.options.access_format import compile_format
 from pronghorn.options.address import FdAddress, TcpAddress, UnixAddress, is_loopback, parse_address
 from pronghorn.options.fleet import GEVENT, WORKER_CLASSES
 from pronghorn.options.option import Unit
@@ -52,11 +54,11 @@ def cautions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: Path) -
         if values["log_format"] == "json" and values[name]:
             yield f"{origins[name]}: {name} has formatters of its own; log_format json is for the server's own files"
     if (values["reload"] or values["debug"]) and origins["preload_app"] != DEFAULT:
-        yield f"{origins['preload_app']}: preload_app: it is left out, because reload and debug import in the worker"
+        yield f"{origins['preload_app']}: preload_app is left out, because reload and debug import in the worker"
     if values["reload"]:
         for name in values["reload_extra_files"]:
             if not glob.has_magic(name) and not (cwd / name).exists():
-                yield f"{origins['reload_extra_files']}: reload_extra_files: {name} is not there yet; it is waited for"
+                yield f"{origins['reload_extra_files']}: reload_extra_files {name} is not there yet; it is waited for"
 
 
 def reachable(bind: Iterable[str]) -> Iterator[str]:
@@ -75,7 +77,7 @@ def _missing_packages(values: Mapping[str, Any], origins: Mapping[str, str]) -> 
         yield f"{origins['worker_class']}: worker_class gevent needs gevent: pip install 'pronghorn[gevent]'"
     if values["reload_engine"] == "inotify" and values["reload"] and importlib.util.find_spec("watchfiles") is None:
         yield (
-            f"{origins['reload_engine']}: reload_engine: inotify needs the package watchfiles; "
+            f"{origins['reload_engine']}: reload_engine inotify needs the package watchfiles; "
             "pip install 'pronghorn[reload]', or use poll"
         )
 
@@ -90,6 +92,7 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
                 f"{origins[name]}: {name} is more than limit_request_head, {format_quantity(head, Unit.BYTES)} "
                 f"({origins['limit_request_head']}); raise limit_request_head too"
             )
+    yield from _malformed(values, origins)
     if not values["bind"]:
         yield f"{origins['bind']}: bind is empty; name an address such as 127.0.0.1:8000"
     for name, least, unit in (
@@ -104,7 +107,7 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
     if values["debug"] and not values["unsafe"]:
         for address in reachable(values["bind"]):
             yield (
-                f"{origins['bind']}: bind: debug does not listen on {address}, which other machines may reach; "
+                f"{origins['bind']}: debug does not listen on {address}, which other machines may reach; "
                 "use --bind 127.0.0.1:8000, or --unsafe if you know who can connect"
             )
     if values["protocol"] == "uwsgi":
@@ -113,15 +116,24 @@ def contradictions(values: Mapping[str, Any], origins: Mapping[str, str], cwd: P
     for name in ("chdir", "spool_dir"):
         directory = values[name]
         if directory is not None and not (base / directory).is_dir():
-            yield f"{origins[name]}: {name}: {directory!r} is not a directory"
+            yield f"{origins[name]}: {name} {directory!r} is not a directory"
+
+
+def _malformed(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
+    """The line for an access log whose format cannot be read; without the log nobody reads it."""
+    if values["accesslog"] is not None:
+        try:
+            compile_format(values["access_log_format"])
+        except SettingsError as error:
+            yield f"{origins['access_log_format']}: {error}"
 
 
 def _against_uwsgi(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
     """What cannot be together with the uwsgi protocol."""
     if values["proxy_protocol"] != "off":
         yield (
-            f"{origins['proxy_protocol']}: proxy_protocol: no PROXY header stands before a uwsgi packet, whose "
-            f"REMOTE_ADDR says the same; set it off, or protocol to http ({origins['protocol']})"
+            f"{origins['proxy_protocol']}: proxy_protocol has no place in uwsgi: no PROXY header stands before a "
+            f"packet, whose REMOTE_ADDR says the same; set it off, or protocol to http ({origins['protocol']})"
         )
     allowed = values["uwsgi_allow_ips"]
     if (
@@ -130,6 +142,6 @@ def _against_uwsgi(values: Mapping[str, Any], origins: Mapping[str, str]) -> Ite
         and not any(ip_address(OWN_ADDRESS) in ip_network(network) for network in allowed)
     ):
         yield (
-            f"{origins['uwsgi_allow_ips']}: uwsgi_allow_ips: a new worker is asked for ready_path "
-            f"({origins['ready_path']}) from {OWN_ADDRESS}; name that too"
+            f"{origins['uwsgi_allow_ips']}: uwsgi_allow_ips leaves {OWN_ADDRESS} out, from where a new worker is asked "
+            f"for ready_path ({origins['ready_path']}); name that too"
         )

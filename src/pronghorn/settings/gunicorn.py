@@ -61,7 +61,8 @@ class Absent(Struct, frozen=True, kw_only=True):
 
     def word(self, origin: str) -> str:
         """The line for the user."""
-        return f"{origin}: {self.name}: {self.why}" + (f"; {self.instead}" if self.instead else "")
+        fate = "is not supported" if self.fate is Fate.REFUSED else "has no effect"
+        return f"{origin}: {self.name} {fate}: {self.why}" + (f"; {self.instead}" if self.instead else "")
 
 
 TAKE_OUT = "take it out"

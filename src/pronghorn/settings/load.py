@@ -18,6 +18,7 @@ from pronghorn.settings.given import DEFAULT, REMEDY, Given, Hook, Layer, known_
 from pronghorn.settings.gunicorn import ABSENT, Fate
 from pronghorn.settings.hooks import HOOKS, settle
 from pronghorn.settings.values import convert
+from pronghorn.settings.writable import unwritable
 
 
 class Loaded(Struct, frozen=True):
@@ -37,21 +38,24 @@ def load(  # noqa: PLR0913 - one for each kind of source
     environ: Mapping[str, str],
     cwd: Path,
     *,
-    config: str | None = None,
+    config: Given | None = None,
+    mistakes: Sequence[str] = (),
     needs_app: bool = True,
+    starts: bool = False,
     platform: Sequence[Given] = (),
 ) -> Loaded:
     """Read every source and merge them.
 
-    `arguments` is what the command line gives, `config` the file it names (then no other file is read), relative to
-    `cwd`, and `platform` what gives way to all else. With the same arguments this may be called again to reload.
+    `arguments` is what the command line gives, `mistakes` what is wrong with itself, `config` the file it names (then
+    no other file is read), relative to `cwd`, and `platform` what gives way to all else. With the same arguments this
+    may be called again to reload. `starts`: a server is to start with them, so the files that it writes are tried.
     SettingsError holds one line for each problem of every source, also for a value that another source overrides.
     """
     said = [*read_files(cwd, config), read_environment(environ), _given(arguments)]
     layers = [Layer(given=list(platform)), read_platform(environ), *said]
     if not any(given.name == "bind" for layer in (layers[0], *said) for given in layer.given):
         layers.append(read_port(environ))
-    problems = [problem for layer in layers for problem in layer.problems]
+    problems = [*mistakes, *(problem for layer in layers for problem in layer.problems)]
     warnings = [warning for layer in layers for warning in layer.warnings]
     values: dict[str, Any] = {name: entry.default for name, entry in TABLE.items()}
     origins = dict.fromkeys(TABLE, DEFAULT)
@@ -74,18 +78,19 @@ def load(  # noqa: PLR0913 - one for each kind of source
     patches = [layer.patch for layer in layers if layer.patch is not None]
     problems += [line for patch in patches if (line := refusal(patch, values["worker_class"]))]
     problems += contradictions(values, origins, cwd)
+    problems += unwritable(values, origins, cwd) if starts else ()
     hooks, wrong, unused = settle(hook for layer in layers for hook in layer.hooks)
     problems, warnings = problems + wrong, warnings + unused
     # A source that cannot be read may well be the one that names the application.
     if needs_app and not values["app"] and not problems:
         problems.append("no application: name it as in `pronghorn module:attribute`, or set app in pronghorn.toml")
-    if problems:
-        raise SettingsError(*problems)
     warnings += cautions(values, origins, cwd)
+    if problems:
+        raise SettingsError(*problems, warnings=warnings)
     return Loaded(_build(values), origins, tuple(warnings), hooks)
 
 
-def load_hooks(arguments: Iterable[Given], cwd: Path, *, config: str | None = None) -> tuple[Hook, ...]:
+def load_hooks(arguments: Iterable[Given], cwd: Path, *, config: Given | None = None) -> tuple[Hook, ...]:
     """The hooks that `load` finds with the same arguments, and nothing else of what it does.
 
     SettingsError holds one line for each problem of a source or a hook.
@@ -131,11 +136,10 @@ def _answer(given: Given, problems: list[str], warnings: list[str]) -> None:
         (problems if absent.fate is Fate.REFUSED else warnings).append(absent.word(given.origin))
 
 
-def given_by_program(app: str, settings: Mapping[str, object]) -> tuple[tuple[Given, ...], str | None]:
-    """What a program gives to `pronghorn.run`, hooks among it, and the file that its `config` names.
-
-    SettingsError with one line for each name that is no setting.
-    """
+def given_by_program(
+    app: str, settings: Mapping[str, object]
+) -> tuple[tuple[Given, ...], Given | None, tuple[str, ...]]:
+    """What a program gives to `pronghorn.run`, hooks among it; the file that its `config` names; what is no setting."""
     names = [name for name in settings if name != "config"]
     strange = [name for name in names if setting_name(name) is None and name not in HOOKS]
     problems = [f"run(): {unknown(name, known_names(), REMEDY)}" for name in strange]
@@ -143,10 +147,11 @@ def given_by_program(app: str, settings: Mapping[str, object]) -> tuple[tuple[Gi
     if config is not None and not isinstance(config, str | os.PathLike):
         problems.append(f"run(config=…): config must be a path, not {config!r}")
         config = None
-    if problems:
-        raise SettingsError(*problems)
-    given = [Given(setting_name(name) or name, settings[name], f"run({name}=…)") for name in names]
-    return (Given("app", app, "run()"), *given), None if config is None else os.fspath(config)
+    given = [
+        Given(setting_name(name) or name, settings[name], f"run({name}=…)") for name in names if name not in strange
+    ]
+    file = None if config is None else Given("config", os.fspath(config), "run(config=…)")
+    return (Given("app", app, "run()"), *given), file, tuple(problems)
 
 
 def load_from(app: str, environ: Mapping[str, str], cwd: Path, **settings: object) -> Loaded:
@@ -154,8 +159,8 @@ def load_from(app: str, environ: Mapping[str, str], cwd: Path, **settings: objec
 
     `config` among the settings names a file as `--config` does. SettingsError as with `load`.
     """
-    given, config = given_by_program(app, settings)
-    return load(given, environ, cwd, config=config)
+    given, config, mistakes = given_by_program(app, settings)
+    return load(given, environ, cwd, config=config, mistakes=mistakes)
 
 
 def _settle(values: dict[str, Any], origins: dict[str, str], cwd: Path) -> None:

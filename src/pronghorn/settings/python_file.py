@@ -15,7 +15,7 @@ from pronghorn.settings.gunicorn import COMMAND
 from pronghorn.settings.hooks import HOOKS
 
 RENAME = "put _ in front if the name is the file's own"
-NOT_IN_A_FILE = "it has an effect on the command line only"
+NOT_IN_A_FILE = "has an effect on the command line only"
 NEEDS_GUNICORN = (
     "; the file imports Gunicorn: install gunicorn beside (it is then imported and never run), or guard the import "
     "with `except ImportError`"
@@ -74,7 +74,7 @@ def _read(path: Path, shown: str, names_of: Callable[[bytes], Mapping[str, objec
             if value is not None:
                 layer.hooks.append(Hook(name, value, origin))
         elif name in COMMAND and name in lines and value:
-            layer.warnings.append(f"{origin}: {name}: {NOT_IN_A_FILE}")
+            layer.warnings.append(f"{origin}: {name} {NOT_IN_A_FILE}")
         elif setting_name(name) is not None:
             _take(layer, Given(name, value, origin))
         # A name that was imported, or that a loop left behind, is spelt as its owner spells it.

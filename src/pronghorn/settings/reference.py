@@ -32,8 +32,9 @@ A value is taken from the last of these that has one:
 6. the command line, or the arguments of `pronghorn.run`.
 
 `pronghorn --print-config` shows every value with its origin; `pronghorn --check-config app:app` tells whether the
-server would start. A name that is no setting is an error (in a Python file a warning), and all errors are reported at
-once. A setting that only Gunicorn has is answered with what is nearest: [migrating.md](migrating.md).
+server would start, apart from addresses and a pidfile that another process holds. A name that is no setting is an error
+(in a Python file a warning), and all errors are reported at once. A setting that only Gunicorn has is answered with
+what is nearest: [migrating.md](migrating.md).
 
 - **Durations** are seconds (`30`, `0.5`) or a text with a unit: `500ms`, `30s`, `1.5m`, `2h`, `1d`.
 - **Sizes** are bytes (`65536`) or a text with a unit: `64k`, `64KiB` (1024 bytes each), `64kB` (1000 each), `16MiB`,

@@ -1,13 +1,20 @@
 """Settings from `pronghorn.toml` and from `[tool.pronghorn]` in `pyproject.toml`."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from pronghorn.options.table import TABLE, Kind
 from pronghorn.settings.given import REMEDY, Given, Layer, known_names, setting_name, unknown
 from pronghorn.settings.hooks import HOOKS
 
 PYPROJECT_TABLE = ("tool", "pronghorn")
+
+PLACE = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
+
+TABLES = [name for name, entry in TABLE.items() if entry.kind is Kind.MAPPING or entry.option.takes_table]
+"""The settings that may be written as a table."""
 
 
 def read_toml(path: Path, shown: str) -> Layer:
@@ -26,7 +33,7 @@ def _read(path: Path, shown: str, table: tuple[str, ...]) -> Layer:
         text = path.read_text(encoding="utf-8")
         document: Any = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        layer.problems.append(f"{shown}: {_reason(error)}")
+        layer.problems.append(f"{shown}{_reason(error)}")
         return layer
     for key in table:
         document = document.get(key, {}) if isinstance(document, dict) else {}
@@ -41,14 +48,30 @@ def _read(path: Path, shown: str, table: tuple[str, ...]) -> Layer:
         if key in HOOKS:
             layer.problems.append(f"{origin}: {key} is a hook, and hooks are functions: give it in a Python file")
         elif name is None:
-            layer.problems.append(f"{origin}: {unknown(key, known_names(), REMEDY)}")
+            layer.problems.append(f"{origin}: {_unknown(key, value, table)}")
         else:
             layer.given.append(Given(name, value, origin))
     return layer
 
 
 def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    """What is wrong with the file, behind its name; with the line first where there is one."""
+    if isinstance(error, OSError):
+        return f": {error.strerror or error}"
+    # Before 3.14 tomllib says the place in its text only.
+    place = PLACE.fullmatch(str(error))
+    return f":{place['line']}: {place['what']} (column {place['column']})" if place else f": {error}"
+
+
+def _unknown(key: str, value: object, table: tuple[str, ...]) -> str:
+    """The line about a key that is no setting."""
+    if not isinstance(value, dict):
+        return unknown(key, known_names(), REMEDY)
+    near = unknown(key, TABLES, "")
+    if near.endswith("?"):
+        return near
+    where = f"[{'.'.join(table)}]" if table else "the top level"
+    return f"[{'.'.join((*table, key))}] is not a table of settings: they stand at {where}; {REMEDY}"
 
 
 def key_lines(text: str) -> dict[tuple[str, ...], int]:

@@ -31,6 +31,8 @@ def parse_quantity(text: str, unit: Unit) -> float:
         return _parse_mode(text)
     match = QUANTITY.fullmatch(text.strip())
     scale = match and (1 if not match[2] else _suffixes(unit).get(match[2].lower()))
+    if match is None and QUANTITY.fullmatch(text.strip().removeprefix("-")):
+        raise ValueError(f"must not be negative, as {text!r} is: write {EXAMPLES[unit]}")
     if match is None or scale is None:
         raise ValueError(f"{text!r} is not a {_noun(unit)}: write {EXAMPLES[unit]}")
     return float(match[1]) * scale

@@ -40,7 +40,7 @@ def _quantity(entry: Entry, raw: object) -> float:
             try:
                 number = parse_quantity(raw, unit)
             except ValueError as error:
-                raise ValueError(f"{entry.name}: {error}") from error
+                raise ValueError(f"{entry.name} {error}") from error
         else:
             number = _plain_number(entry, raw)
     elif isinstance(raw, int | float) and not isinstance(raw, bool) and isfinite(raw):
@@ -117,13 +117,13 @@ def _mapping(entry: Entry, raw: object) -> dict[str, Any]:
         try:
             raw = msgspec.json.decode(raw) if raw.strip() else {}
         except msgspec.DecodeError as error:
-            raise ValueError(f"{entry.name}: {_shown(raw)} is not JSON: {error}") from error
+            raise ValueError(f"{entry.name} {_shown(raw)} is not JSON: {error}") from error
     if not isinstance(raw, Mapping):
         raise _wrong(entry, raw, "a table")
     try:
         found: dict[str, Any] = plain(raw)
     except ValueError as error:
-        raise ValueError(f"{entry.name}: {error}") from error
+        raise ValueError(f"{entry.name}.{error}") from error
     return found
 
 
@@ -137,7 +137,7 @@ def _check(entry: Entry, text: str) -> None:
         try:
             entry.option.check(text)
         except ValueError as error:
-            raise ValueError(f"{entry.name}: {error}") from error
+            raise ValueError(f"{entry.name} {error}") from error
 
 
 def _wrong(entry: Entry, raw: object, right: str) -> ValueError:

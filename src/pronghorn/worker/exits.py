@@ -1,4 +1,4 @@
-"""The exit statuses of the command and of its workers, as docs/signals.md lists them."""
+"""The exit statuses of the command and of its workers, as docs/exit-statuses.md lists them."""
 
 from enum import IntEnum
 

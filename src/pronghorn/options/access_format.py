@@ -73,7 +73,7 @@ def compile_format(text: str) -> list[tuple[Kind, str]]:
         found = _ATOM.match(text, percent)
         if found is None:
             raise SettingsError(
-                f"access_log_format: {text[percent : percent + 8]!r} at character {percent + 1} is no atom; "
+                f"access_log_format has {text[percent : percent + 8]!r} at character {percent + 1}, which is no atom; "
                 "write %(h)s, %({user-agent}i)s and the like, and %% for a percent sign"
             )
         pieces.append(_piece(found))
