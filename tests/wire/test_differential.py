@@ -1,62 +1,23 @@
 """h11 and httptools as outside opinions, and random bytes cut at random.
 
 What we serve, they must serve too and understand the same way: fuzz/targets/differential.py asks them, here about
-heads and bodies made of telling pieces. What h11 serves and we refuse must be one of the differences of `STRICTER`.
+heads and bodies made of telling pieces. What they serve and we refuse must be one of the differences of stricter.py.
 """
 
+import re
 from urllib.parse import unquote_to_bytes
 
-import h11
 import pytest
-from fuzz.targets.differential import check
+from fuzz.targets.differential import check, read_h11, read_httptools
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.wire.stricter import H11, HTTPTOOLS, IN_BODIES, IN_HEADS
 
 from pronghorn.errors import PeerError
 from pronghorn.wire.faults import FAULTS
 from pronghorn.wire.framing import ChunkedDecoder
 from pronghorn.wire.http1 import HeadParser, parse, unescape
 
-# What h11 serves and we refuse: the fault, a head that shows it, and the reason.
-STRICTER = {
-    "BARE_LF": (b"GET / HTTP/1.1\nHost: a\r\n\r\n", "rule 1: h11 takes LF as a line end"),
-    "BAD_BYTE": (
-        b"GET / HTTP/1.1\r\nHost: a\r\nX: a\x01b\r\n\r\n",
-        "rule 23: h11 keeps only NUL and line ends out of values",
-    ),
-    "FOLDED_LINE": (b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", "rule 21: h11 unfolds"),
-    "LONG_METHOD": (b"A" * 65 + b" / HTTP/1.1\r\nHost: a\r\n\r\n", "rule 5: h11 has no limit for it"),
-    "BAD_TARGET": (b"GET x HTTP/1.1\r\nHost: a\r\n\r\n", "rule 14: h11 does not look into targets"),
-    "FRAGMENT": (b"GET /# HTTP/1.1\r\nHost: a\r\n\r\n", "rule 9: the same"),
-    "USERINFO": (b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", "rule 11: the same"),
-    "OTHER_HOST": (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "rule 11: the same"),
-    "BAD_ASTERISK": (b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "rule 13: the same"),
-    "UNKNOWN_VERSION": (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", "rule 7: h11 takes any digit.digit"),
-    "CONNECT_METHOD": (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "rule 12: h11 leaves methods to its caller"),
-    "BAD_HOST": (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", "rule 18: h11 counts Host fields and does not read them"),
-    "TWO_TYPES": (
-        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Type: a\r\nContent-Type: a\r\n\r\n",
-        "rule 27: h11 leaves fields it does not use to its caller",
-    ),
-    "TWO_AUTHORIZATIONS": (
-        b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: a\r\nAuthorization: a\r\n\r\n",
-        "rule 27: the same",
-    ),
-    "UNKNOWN_EXPECTATION": (
-        b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
-        "rule 56: h11 ignores other expectations",
-    ),
-    "BAD_LENGTH": (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n", "rule 35: h11 joins equal lengths"),
-    "TWO_LENGTHS": (
-        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
-        "rule 35: h11 joins equal lengths",
-    ),
-    "LENGTH_AND_CODING": (
-        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "rule 33: h11 lets Transfer-Encoding win",
-    ),
-    "OLD_CODING": (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "rule 34: h11 accepts it"),
-}
 DETAILS = {fault.detail: fault.name for fault in FAULTS.values()}
 
 METHODS = [b"GET", b"GET", b"POST", b"OPTIONS", b"CONNECT", b"get", b"A" * 65, b"G(", b"", b"\x80"]
@@ -97,23 +58,61 @@ def ours(data):
         return error
 
 
-def of_h11(data):
-    connection = h11.Connection(h11.SERVER)
-    connection.receive_data(data)
-    try:
-        event = connection.next_event()
-    except h11.RemoteProtocolError as error:
-        return error
-    return event if isinstance(event, h11.Request) else None
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+OTHERS = ((H11, read_h11), (HTTPTOOLS, read_httptools))
+WHOLE_HEAD = re.compile(rb"(?:\r?\n)*.*?(?:\n\r?\n|\Z)", re.DOTALL)
 
 
-@pytest.mark.parametrize("name", STRICTER)
-def test_each_deliberate_difference_is_one(name):
-    data, _reason = STRICTER[name]
+def refusal_of_head(data):
+    """The fault for which we refuse a head; None where we do not."""
     refusal = ours(data)
-    assert isinstance(refusal, PeerError)
-    assert DETAILS[refusal.detail] == name
-    assert isinstance(of_h11(data), h11.Request)
+    return DETAILS[refusal.detail] if isinstance(refusal, PeerError) else None
+
+
+def refusal_of_body(data):
+    """The same of a chunked body."""
+    try:
+        ChunkedDecoder().feed(data)
+    except PeerError as error:
+        return DETAILS[error.detail]
+    return None
+
+
+def serve_head(read, data):
+    return bool(read(data)[0])
+
+
+def serve_body(read, data):
+    requests, _ = read(CHUNKED + data)
+    return bool(requests) and requests[0].complete
+
+
+@pytest.mark.parametrize(
+    ("difference", "refusal", "serves"),
+    [
+        *((one, refusal_of_head, serve_head) for one in IN_HEADS),
+        *((one, refusal_of_body, serve_body) for one in IN_BODIES),
+    ],
+    ids=lambda value: getattr(value, "fault", ""),
+)
+def test_each_deliberate_difference_is_one(difference, refusal, serves):
+    fault = refusal(difference.example)
+    assert fault == difference.fault
+    for who, read in OTHERS:
+        if who in difference.who:
+            assert serves(read, difference.example)
+            assert difference.explains(who, fault, difference.example)
+
+
+@many
+@given(heads)
+@example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n")
+def test_what_others_serve_and_we_refuse_is_a_deliberate_difference(data):
+    fault = refusal_of_head(data)
+    head = WHOLE_HEAD.match(data).group()
+    for who, read in OTHERS if fault else ():
+        if serve_head(read, data.removeprefix(b"\r\n") if who == H11 else data):
+            assert any(one.explains(who, fault, head) for one in IN_HEADS), (who, fault, data)
 
 
 @many
@@ -122,14 +121,6 @@ def test_each_deliberate_difference_is_one(name):
 @example(b"GET / HTTP/1.0\r\nX: \x01y\r\n\r\n")
 def test_what_we_serve_others_understand_the_same(data):
     check(data)
-
-
-@many
-@given(heads)
-def test_what_h11_serves_and_we_refuse_is_a_deliberate_difference(data):
-    refusal = ours(data)
-    if isinstance(refusal, PeerError) and isinstance(of_h11(data.removeprefix(b"\r\n")), h11.Request):
-        assert DETAILS[refusal.detail] in STRICTER, (refusal, data)
 
 
 @st.composite
@@ -228,7 +219,18 @@ def test_the_verdict_on_a_body_is_the_same_for_any_cut(pieces, body, field_line,
 @given(bodies)
 @example(b"5\r\nhello\r\n0\r\nX: y\r\n\r\n")
 def test_what_we_decode_others_decode_the_same(data):
-    check(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + data)
+    check(CHUNKED + data)
+
+
+@many
+@given(bodies)
+@example(b"0;;0\r\nX: y\r\n\r\n")
+@example(b"1 ;a = b\r\nx\r\n0\r\n\r\n")
+def test_what_others_decode_and_we_refuse_is_a_deliberate_difference(data):
+    fault = refusal_of_body(data)
+    for who, read in OTHERS if fault else ():
+        if serve_body(read, data):
+            assert any(one.explains(who, fault, data) for one in IN_BODIES), (who, fault, data)
 
 
 @many
