@@ -164,7 +164,7 @@ cdef class Sockets(Host):
         """Everything is sent: closes, after the peer's end where it may still be sending (RFC 9112 section 9.6).
 
         A peer that has asked for the close may have sent more all the same (section 2.2: an empty line behind a body).
-        With that unread the kernel would answer the close by a reset, and drop the response, which may wait for the close.
+        With that unread the kernel would answer the close by a reset, and drop the response, which may still wait.
         """
         if not connection.lingering and unread_of(connection.fd) == 0:
             self._drop(connection)
