@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,19 @@ from pronghorn.engine.scoreboard import Slot
 from pronghorn.options import EngineOptions, TrustOptions
 from pronghorn.options.fleet import GEVENT
 from pronghorn.worker.build import engine_class
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pronghorn.options.typed import EngineSettings
+
+    class ServeOptions(EngineSettings, total=False):
+        """What `serve` takes by name: the settings of one engine and about proxies, and these."""
+
+        worker_class: str
+        protocol: str
+        id_header: str | None
+
 
 __all__ = ["serve", "serve_engine"]
 
@@ -27,7 +40,7 @@ PATIENCE = 10.0
 
 
 @contextmanager
-def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]:
+def serve(app: Any, *, host: str = "127.0.0.1", **options: "Unpack[ServeOptions]") -> Iterator[str]:
     """Serve the WSGI callable `app` while the `with` block runs; gives its URL, such as `http://127.0.0.1:43210`.
 
     The port is chosen by the kernel. `options` are the engine's settings by name (docs/settings.md, "One worker's
@@ -39,7 +52,8 @@ def serve(app: Any, *, host: str = "127.0.0.1", **options: Any) -> Iterator[str]
         with pronghorn.testing.serve(app) as url:
             assert httpx.get(url).status_code == 200
 
-    Raises TypeError for an unknown option, and RuntimeError if requests are still running ten seconds after the block.
+    Raises TypeError for an unknown option, which a type checker finds before, and RuntimeError if requests are still
+    running ten seconds after the block.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family, backlog=1024)

@@ -35,6 +35,12 @@ def broken_factory():
 def no_factory():
     return 42
 
+def configured(config):
+    return app
+
+def optional(config=None):
+    return app
+
 async def asgi(scope, receive, send):
     pass
 
@@ -92,6 +98,20 @@ def test_finds(spec, answer):
         ("shop:no_factory()", "the factory returned an object of type 'int', which is not callable"),
         ("shop:number()", "of type 'int' and cannot be called"),
         ("shop:no_factory", "it takes no arguments; if it is a factory, write 'shop:no_factory()'"),
+        (
+            "shop:optional",
+            (
+                "it does not take (environ, start_response), so it is not WSGI; if it is a factory, write "
+                "'shop:optional()'"
+            ),
+        ),
+        ("shop:configured", "if it is a factory, write 'shop:configured(…)'"),
+        ("./shop:app", "write the module, not a path: shop"),
+        ("./web/shop.py:app", "write the module, not a path: web.shop"),
+        ("../shop:app", "write the module, not a path: shop, with --chdir .."),
+        (".shop:app", "write the module, not a path: shop"),
+        ("web/shop:app", "write packages with dots, not slashes: web.shop"),
+        ("/shop.py:app", "write the module, not the file: shop, with --chdir ../"),
         ("shop:asgi", "it takes three arguments as ASGI does"),
         ("shop:create_app(open)", "arguments must be literals"),
         ("shop:create_app(**{})", "arguments must be literals"),

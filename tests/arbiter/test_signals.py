@@ -27,7 +27,7 @@ def wanted(server):
     """How many workers the log says there should be."""
     number = 2
     for line in server.lines:
-        if found := re.search(r"(\d+) workers wanted", line):
+        if found := re.search(r"(\d+) workers? wanted", line):
             number = int(found[1])
         elif re.search(r"generation \d+ serves($|; the old workers)", line):
             number = 2  # A reload sets it to what the settings say.

@@ -76,6 +76,9 @@ def test_an_application_that_cannot_be_found(shop, preload):
         assert server.wait() == 3
     assert "Traceback" not in server.text
     assert "did you mean 'app'?" in server.text
+    assert "starts shop:ap," in server.text
+    assert "is served" not in server.text
+    assert "reload:" not in server.text
 
 
 def test_a_reload_takes_new_settings_and_refuses_wrong_ones(shop):

@@ -240,6 +240,7 @@ def test_broken_from_the_start(serve):
     site = serve("--reload", "app:app", "--preload", prepare=lambda site: site.helper("import nothing"))
     site.server.said("--preload: preload_app is left out")
     site.shows("No module named 'nothing'", status=500)
+    assert "is served" not in site.server.text
     site.server.said("ModuleNotFoundError: No module named 'nothing'")
     site.helper()
     site.shows()

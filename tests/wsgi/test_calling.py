@@ -96,6 +96,16 @@ def test_write_needs_bytes(caplog):
     assert "TypeError" in caplog.text
 
 
+def test_a_factory_in_the_place_of_the_application_is_told_from_one(caplog):
+    def create_app(config=None, debug=False):  # noqa: FBT002 - as they are
+        return served
+
+    with serve(create_app) as url, Client(url) as client:
+        client.request()
+        assert client.read_response().status == 500
+    assert "a callable of type 'function'; if it is a factory, name its call, as in 'app:create_app()'" in caplog.text
+
+
 def test_a_lazy_start_response():
     def app(environ, start_response):
         start_response("201 Created", [("X-Late", "yes")])

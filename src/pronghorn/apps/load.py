@@ -62,13 +62,15 @@ def load(spec: str, *, greenlets: bool = False) -> Application:
     module_name, colon, expression = spec.partition(":")
     if not module_name or (colon and not expression):
         raise AppLoadError(f"application {spec!r}: write module:attribute, as in app:app")
+    if module_name.startswith("."):
+        raise AppLoadError(f"application {spec!r}: write the module, not a path: {_module_at(module_name)}")
     check_threads(spec, greenlets=greenlets)
     path, call = _parse(spec, expression or DEFAULT_ATTRIBUTE)
     module = import_module(spec, module_name)
     found = _find(spec, module, path)
     if call is not None:
         found = _call(spec, found, *call)
-    _check(spec, found, path, called=call is not None)
+    _check(spec, found, f"{module_name}:{'.'.join(path)}", called=call is not None)
     check_threads(spec, greenlets=greenlets, imported=True)
     application: Application = found
     return application
@@ -119,14 +121,23 @@ def import_module(spec: str, name: str) -> ModuleType:
 
 def _no_module(name: str, missing: str) -> str:
     if name.endswith(".py"):
-        return f"write the module, not the file: {name.removesuffix('.py').replace('/', '.')}"
+        return f"write the module, not the file: {_module_at(name)}"
     if "/" in name:
-        return f"write packages with dots, not slashes: {name.replace('/', '.')}"
+        return f"write packages with dots, not slashes: {_module_at(name)}"
     if missing != name:
         return f"there is no package {missing!r} on the import path (current directory {Path.cwd()})"
     near = difflib.get_close_matches(name, sorted({path.stem for path in Path.cwd().glob("*.py")}), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"there is no module {name!r} on the import path (current directory {Path.cwd()}){hint}"
+
+
+def _module_at(path: str) -> str:
+    """The name of the module that stands there."""
+    # A path is relative to the current directory, which is on the import path.
+    folder, _, module = os.path.relpath(path.removesuffix(".py")).rpartition("/")
+    if folder.startswith(".."):
+        return f"{module}, with --chdir {folder}"
+    return f"{folder}/{module}".lstrip("./").replace("/", ".")
 
 
 def _find(spec: str, module: ModuleType, path: list[str]) -> Any:
@@ -158,10 +169,10 @@ def _call(spec: str, factory: Any, positional: list[Any], named: dict[str, Any])
         raise _raised(spec, "the factory", error) from error
 
 
-def _check(spec: str, found: Any, path: list[str], *, called: bool) -> None:
+def _check(spec: str, found: Any, place: str, *, called: bool) -> None:
     """Refuses what could never answer a request: better now than 500 for every one of them."""
     if not callable(found):
-        what = "the factory returned an object" if called else f"{'.'.join(path)!r} is"
+        what = "the factory returned an object" if called else f"{place.partition(':')[2]!r} is"
         raise AppLoadError(f"application {spec!r}: {what} of type {type(found).__name__!r}, which is not callable")
     try:
         signature = inspect.signature(found)
@@ -171,9 +182,13 @@ def _check(spec: str, found: Any, path: list[str], *, called: bool) -> None:
         return
     if _takes(signature, 3):
         raise AppLoadError(f"application {spec!r}: it takes three arguments as ASGI does; WSGI takes two")
-    if _takes(signature, 0) and not called:
-        raise AppLoadError(f"application {spec!r}: it takes no arguments; if it is a factory, write '{spec}()'")
-    raise AppLoadError(f"application {spec!r}: it does not take (environ, start_response), so it is not WSGI")
+    call, wrong = f"{place}()", "it does not take (environ, start_response), so it is not WSGI"
+    if not signature.parameters:
+        wrong = "it takes no arguments"
+    elif not _takes(signature, 0):
+        call = f"{place}(…)"
+    hint = "" if called else f"; if it is a factory, write {call!r}"
+    raise AppLoadError(f"application {spec!r}: {wrong}{hint}")
 
 
 def check_threads(spec: str, *, greenlets: bool, imported: bool = False) -> None:

@@ -435,6 +435,7 @@ cdef class WSGI(Handler):
 
     cdef int run(self, Exchange exchange) except -1:
         cdef WSGIExchange call = <WSGIExchange>exchange
+        result = None
         try:
             if call.asterisk:
                 return self._answer_asterisk(call)
@@ -455,15 +456,22 @@ cdef class WSGI(Handler):
         except BaseException:
             call.leave()
             stop_if_forked()
-            self._report(call)
+            self._report(call, result)
             call.fail()
         return 0
 
-    cdef object _report(self, WSGIExchange call):
+    cdef object _report(self, WSGIExchange call, object result):
         """The application has raised. If that is because its peer left, nobody needs to hear of it."""
         if call.connection.broken:
             call.host.log.debug(
                 "%s %s: the peer left before the end of the response", call.method, call.target, exc_info=True
+            )
+        elif callable(result) and not hasattr(result, "__iter__"):
+            # A factory that takes two arguments, all with defaults, looks like an application until it is called.
+            call.host.log.error(
+                "Error handling request %s %s: the application returned no response but a callable of type %r; if it "
+                "is a factory, name its call, as in 'app:create_app()'",
+                call.method, call.target, type(result).__name__, exc_info=True,
             )
         else:
             call.host.log.error("Error handling request %s %s", call.method, call.target, exc_info=True)

@@ -11,14 +11,20 @@ from pronghorn.options.fleet import GEVENT
 
 
 def banner(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
-    """What is served where, by how many, and how to reload and stop it; one line each."""
-    yield f"Pronghorn {__version__} serves {settings.app.app}, Python {sys.version.split()[0]}"
+    """What is to be served where, and by how many; one line each. Nobody has imported the application yet."""
+    yield f"Pronghorn {__version__} starts {settings.app.app}, Python {sys.version.split()[0]}"
     for listener in listeners:
         yield f"listening on {_spoken(listener.url, settings.network.protocol)}"
     yield f"{_fleet(settings)}, arbiter pid {os.getpid()}"
     if settings.development.reload:
         yield f"files are watched: {_watching(settings)}"
-    yield f"reload: kill -HUP {os.getpid()}   stop: kill {os.getpid()} (or Ctrl-C, which does not wait for requests)"
+
+
+def served(settings: Settings) -> str:
+    """The line for the moment when the first worker is ready."""
+    pid = os.getpid()
+    stop = f"stop: kill {pid} (or Ctrl-C, which does not wait for requests)"
+    return f"{settings.app.app} is served; reload: kill -HUP {pid}   {stop}"
 
 
 def _spoken(url: str, protocol: str) -> str:

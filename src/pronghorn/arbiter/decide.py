@@ -434,7 +434,7 @@ def _resize(fleet: Fleet, size: int) -> Decision:
     size = max(1, min(size, fleet.slots // 2))
     if fleet.phase is not Phase.SERVING or size == fleet.size:
         return fleet, []
-    return replace(fleet, size=size), [Say(Level.INFO, f"{size} workers wanted, before {fleet.size}")]
+    return replace(fleet, size=size), [Say(Level.INFO, f"{size} worker{'s' * (size > 1)} wanted, before {fleet.size}")]
 
 
 def _on_reopen(fleet: Fleet, event: Reopen, now: float) -> Decision:

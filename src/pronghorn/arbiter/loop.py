@@ -224,12 +224,15 @@ class _Arbiter:
         """Decides and acts, also on what the actions bring about."""
         waiting = deque([event])
         while waiting:
-            before = self.fleet.size
+            before, proven = self.fleet.size, self.fleet.proven
             self.fleet, actions = decide(self.fleet, waiting.popleft(), time.monotonic())
             if self.fleet.size != before:
                 self._performer.resized(before, self.fleet.size)
             for action in actions:
                 waiting.extend(self._performer.perform(action))
+            # With `reload` a worker is ready, too, that can only say why the application cannot be imported.
+            if self.fleet.proven and not proven and self.fleet.explained != self.fleet.generation:
+                self._performer.serves(self.fleet.generation)
         self._notifier.update(self.fleet, time.monotonic())
         self._gauge.show(len(self.fleet.workers))
 

@@ -29,6 +29,7 @@ from pronghorn.arbiter.actions import (
     UpgradeAction,
     Withdraw,
 )  # fmt: skip
+from pronghorn.arbiter.banner import served
 from pronghorn.arbiter.deaths import describe
 from pronghorn.arbiter.events import (
     Event,
@@ -161,6 +162,10 @@ class Performer:
     def heartbeats(self) -> dict[int, float]:
         """When each worker last showed life, by pid."""
         return {pid: self._board.slot(child.slot).heartbeat for pid, child in self._children.items()}
+
+    def serves(self, generation: int) -> None:
+        """The first worker is ready, of this generation."""
+        log.info("%s", served(self._generations[generation].settings))
 
     def resized(self, before: int, wanted: int) -> None:
         """Another number of workers is wanted."""

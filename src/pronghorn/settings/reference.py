@@ -1,19 +1,32 @@
 """Writes the documents that are made from the table: `python -m pronghorn.settings.reference [--check]`."""
 
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
+from pronghorn.options import EngineOptions, TrustOptions
 from pronghorn.options.option import Unit
 from pronghorn.options.table import SUBJECTS, TABLE, Entry, Kind
 from pronghorn.settings.describe import bounds_text, default_text, help_text, type_text
 from pronghorn.settings.migrating import page
 from pronghorn.settings.units import DURATIONS, SIZES
 
-DOCS = Path(__file__).parents[3] / "docs"
+ROOT = Path(__file__).parents[3]
+
+TYPED = '''\
+"""The settings of one engine by name, for type checkers: `make docs` makes this from `engine.py` and `trust.py`."""
+
+from typing import TypedDict
+
+
+class EngineSettings(TypedDict, total=False):
+    """What `pronghorn.testing.serve` takes of the settings."""
+
+'''
 
 INTRODUCTION = """\
 <!-- Made by `python -m pronghorn.settings.reference` from src/pronghorn/options; change it there. -->
@@ -135,18 +148,34 @@ def _pattern(unit: Unit) -> str:
     return rf"^\s*[0-9]+(\.[0-9]+)?\s*({any_case})?\s*$"
 
 
-DOCUMENTS = {"settings.md": reference, "settings.schema.json": schema, "migrating.md": page}
+def typed() -> str:
+    """The module that says to type checkers what `pronghorn.testing.serve` takes."""
+    fields = [
+        f"    {name}: {inspect.formatannotation(get_type_hints(struct)[name])}"
+        for struct in (EngineOptions, TrustOptions)
+        for name in struct.__struct_fields__
+    ]
+    return TYPED + "\n".join(fields) + "\n"
+
+
+DOCUMENTS = {
+    "docs/settings.md": reference,
+    "docs/settings.schema.json": schema,
+    "docs/migrating.md": page,
+    "src/pronghorn/options/typed.py": typed,
+}
+"""By the place in the repository."""
 
 
 def main(arguments: list[str]) -> int:
     """Write the documents, or with --check tell which are not current; the exit status."""
     status = 0
     for name, render in DOCUMENTS.items():
-        path, text = DOCS / name, render()
+        path, text = ROOT / name, render()
         if arguments != ["--check"]:
             path.write_text(text, encoding="utf-8")
         elif not path.is_file() or path.read_text(encoding="utf-8") != text:
-            print(f"docs/{name} is not current: run python -m pronghorn.settings.reference", file=sys.stderr)
+            print(f"{name} is not current: run python -m pronghorn.settings.reference", file=sys.stderr)
             status = 1
     return status
 
