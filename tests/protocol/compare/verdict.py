@@ -1,7 +1,7 @@
 """Whether a server answers a vector as it should: whole, octet by octet, behind another request, and alone.
 
-Alone: where the head is whole, a server refuses without anything behind the vector, and it says 100 when the client
-waits for that.
+Alone: it says 100 when the client waits for that. And where refusing is a choice and the head is whole, it refuses
+without anything behind the vector; otherwise it may wait for the end of a request that it knows to be wrong.
 """
 
 import json
@@ -42,7 +42,7 @@ def passes(running: Running, vector: Refused | Served | Answered) -> bool:
     octets = cut_at(vector.data, range(1, len(vector.data)))
     # With the last octet: what comes behind an end that was agreed upon may reset the connection, and take the answer.
     ways = [[vector.data + BEHIND], [*octets[:-1], octets[-1] + BEHIND], [NEIGHBOUR + vector.data + BEHIND]]
-    if isinstance(vector, Refused) and END in vector.data:
+    if isinstance(vector, Refused) and vector.choice and END in vector.data:
         ways.append([vector.data])
     return all(passes_so(running, vector, pieces) for pieces in ways) and (
         not isinstance(vector, Served) or not vector.continues or passes_so(running, vector, waiting(vector), wait=True)
