@@ -280,6 +280,13 @@ def test_what_is_below_the_level_is_only_counted(name: str, level: int, caplog: 
     assert not lines(caplog, KINDS[name])
 
 
+def test_the_page_names_each_kind_with_its_level() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| (debug|info|warning|error) \| (`.+?) \|", page, re.MULTILINE)
+    named = [(kind, level.upper()) for level, kinds in rows for kind in re.findall(r"`(\w+)`", kinds)]
+    assert sorted(named) == sorted((name, logging.getLevelName(kind.level)) for name, kind in KINDS.items())
+
+
 def test_the_rest_of_a_burst_is_told_when_ten_seconds_are_over(caplog: pytest.LogCaptureFixture) -> None:
     """Although nobody says anything any more."""
     caplog.set_level(logging.INFO, LOG)

@@ -79,6 +79,6 @@ ATTACKS = {
         sip=500,
         stays=True,
     ),
-    "refused": Attack("a wrong request, again and again", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
+    "refused": Attack("a header line without a colon, again and again", HEAD % b"/" + b"wrong\r\n\r\n"),
     "idle": Attack("one request, then nothing", HEAD % b"/" + b"\r\n", stays=True),
 }

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import OWN_PYTHON, PEER_BIN
+from bench.machine import PEER_BIN, own_version
 from bench.measure import free_port
 from bench.servers import Launch, granian, gunicorn, pronghorn, waitress
 
@@ -40,11 +40,12 @@ class Subject:
 
     @property
     def version(self) -> str:
-        """Its packages and their versions."""
-        python = OWN_PYTHON if self.name == "pronghorn" else PEER_BIN / "python"
+        """Its packages and their versions; of Pronghorn the commit."""
+        if self.name == "pronghorn":
+            return f"pronghorn {own_version()}"
         code = "import sys, importlib.metadata as m; print(*[f'{n} {m.version(n)}' for n in sys.argv[1:]], sep=', ')"
         return subprocess.run(
-            [python, "-c", code, *self.packages], capture_output=True, text=True, check=True
+            [PEER_BIN / "python", "-c", code, *self.packages], capture_output=True, text=True, check=True
         ).stdout.strip()
 
 
