@@ -61,8 +61,10 @@ def judge(subject: Subject, *, names: bool) -> page.Row:
         for kind, vector in ASKED:
             if passes(server, vector):
                 counts[kind] += 1
-            elif names:
-                print(f"{subject.name}: {kind} {vector.id}", flush=True)
+            else:
+                server.settle()
+                if names:
+                    print(f"{subject.name}: {kind} {vector.id}", flush=True)
         crashes = server.crashes()
     row = page.Row(subject.name, subject.version, dict(counts), crashes)
     figures = ", ".join(f"{kind} {counts[kind]}/{TOTALS[kind]}" for kind in sorted(TOTALS))

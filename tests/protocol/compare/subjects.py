@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from tests.support.raw import Client, wait_for
 
 MODULE = "tests.protocol.compare.application"
 ROOT = Path(__file__).parents[3]
+QUIET = 0.3
+"""Seconds in which nothing is recorded."""
 BOOT = 20.0
 """Seconds a server has to answer its first request."""
 
@@ -74,6 +77,13 @@ class Running:
     def crashes(self) -> int:
         """How many of the processes that it began with are gone."""
         return len(self.first - self.server.processes())
+
+    def settle(self) -> None:
+        """Waits until the server is done with a client that gave up waiting: what it records then is not the next's."""
+        size = -1
+        while size != self.record.stat().st_size:
+            size = self.record.stat().st_size
+            time.sleep(QUIET)
 
     def forget(self) -> None:
         """Empties the record."""
