@@ -38,7 +38,7 @@ def reload_with(server, place, config):
         ("import time\ntime.sleep(600)\n", r"the settings could not be read within 2 s \(boot_timeout\)"),
         ("while True: pass\n", r"the settings could not be read within 2 s \(boot_timeout\)"),
         ("workers = 'many'\n", r"gunicorn\.conf\.py:1: workers must be a whole number, not 'many'"),
-        ("strip_header_spaces = True\n", r"gunicorn\.conf\.py:1: strip_header_spaces: "),
+        ("strip_header_spaces = True\n", r"gunicorn\.conf\.py:1: strip_header_spaces is not supported: "),
         (
             'wsgi_app = "app:app"\nbind = "unix:/nowhere/at/all.sock"\n',
             r"cannot listen on unix:/nowhere/at/all\.sock: its folder does not",
@@ -72,7 +72,7 @@ def test_a_configuration_that_is_gone_or_is_no_file(start, place):
     server = start("--config", "named.py", "app:app").ready(2)
     (place / "named.py").unlink()
     server.signal(signal.SIGHUP)
-    server.said(r"reload failed: named\.py: No such file or directory;")
+    server.said(r"reload failed: --config: named\.py: No such file or directory;")
     (place / "named.py").mkdir()
     server.signal(signal.SIGHUP)
     server.said(r"reload failed: named\.py: Is a directory;")

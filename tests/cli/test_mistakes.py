@@ -30,7 +30,7 @@ def test_unknown_options_hide_nothing(shop):
         f"environment GUNICORN_CMD_ARGS: --relod: {NO_OPTION} --reload or --preload or --no-reload?",
         f"--wokers: {NO_OPTION} --workers or --worker-class?",
         f"--treads: {NO_OPTION} --threads or --reload or --preload?",
-        "Option '--timeout' requires an argument.",
+        "--timeout: it requires an argument.",
         "environment: PRONGHORN_WORKRS is not a setting; did you mean PRONGHORN_WORKERS?",
         "environment WEB_CONCURRENCY: workers must be a whole number, not 'x'",
         "environment GUNICORN_CMD_ARGS: backlog must be a whole number, not 'many'",

@@ -1,10 +1,13 @@
 """Clients that leave at every byte of a request and of a response, nothing stays, and each body closes once."""
 
 import contextlib
+import ctypes
+import gc
 import os
 import random
 import socket
 import struct
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -124,6 +127,27 @@ def test_at_every_byte_of_a_response(kind: str, leave: Callable[[Client], None])
             assert kind == "list" or len(app.bodies) >= whole - 1
 
 
+@pytest.mark.parametrize("kind", ["stream", "length", "list", "file"])
+def test_a_half_close_at_every_byte_of_a_response(kind: str) -> None:
+    """The client says no more: it still gets all of it, and the end behind it."""
+    app = Application()
+    data = REQUEST % kind.encode()
+    with served(app) as (_, url):
+        with Client(url) as client:
+            client.send(data)
+            client.socket.shutdown(socket.SHUT_WR)
+            whole = len(client.read_to_end())
+        for cut in range(whole + 1):
+            with Client(url) as client:
+                client.send(data)
+                begun = client.read_exactly(cut)
+                client.socket.shutdown(socket.SHUT_WR)
+                answer = begun + client.read_to_end()
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert len(answer) == whole, cut
+    assert [body.closed for body in app.bodies] == [1] * len(app.bodies)
+
+
 def test_in_the_middle_of_a_large_response() -> None:
     """One that is drained by the loop, by a thread that waits, or from a file."""
     bodies: list[Body] = []
@@ -153,6 +177,22 @@ def test_in_the_middle_of_a_large_response() -> None:
         wait_for(lambda: all(body.closed == 1 for body in bodies), "each to be closed")
 
 
+NAMES = ["arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"]
+
+
+class Heap(ctypes.Structure):
+    """What mallinfo2 says."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in NAMES)
+
+
+def in_use() -> int:
+    """Octets of the heap that C has taken, without large blocks: each thread has one of those, once it is started."""
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = Heap
+    return int(ask().uordblks)
+
+
 def test_2000_aborts_leave_nothing() -> None:
     """The long form, 100,000 of them: `make faults FAULTS=aborts`."""
     app = Application()
@@ -160,17 +200,24 @@ def test_2000_aborts_leave_nothing() -> None:
     print(f"seed {seed}")
     dice = random.Random(seed)
     with served(app) as (engine, url):
-        threads, before = threading.active_count(), 0
+        threads, before, blocks, octets = threading.active_count(), 0, 0, 0
         for number in range(2000):
             client = Client(url)
             data = dice.choice((REQUEST, CHUNKED)) % dice.choice((b"stream", b"length", b"list", b"file"))
             client.send(data[: dice.randrange(len(data) + 1)])
             dice.choice((reset, end))(client)
-            if number == 200:
+            if number in {200, 1999}:
+                del client
                 wait_for(lambda: engine.connections_open == 0, "all connections to be gone")
+                assert all(body.closed == 1 for body in app.bodies)
+                app.bodies.clear()
+                gc.collect()
+            if number == 200:
                 before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number
-        wait_for(lambda: engine.connections_open == 0, "all connections to be gone")
+                blocks, octets = sys.getallocatedblocks(), in_use()
         assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
+        assert sys.getallocatedblocks() - blocks < 500
+        assert in_use() - octets < 65_536
         assert threading.active_count() <= threads + 9
         with Client(url) as client:
             client.send(REQUEST % b"list")

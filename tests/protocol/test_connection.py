@@ -174,6 +174,26 @@ def test_rule_62_what_follows_a_refusal_is_read_for_the_clients_sake_and_not_for
                 client.socket.sendall(bytes(64 << 20))
 
 
+def test_rule_62_what_comes_behind_an_agreed_end_does_not_take_the_answer():
+    """RFC 9112 section 2.2: user agents are known that send an empty line behind a body."""
+    calls, behind = threading.Semaphore(0), threading.Semaphore(0)
+
+    def app(environ, start_response):
+        calls.release()
+        assert behind.acquire(timeout=15)
+        return hello(environ, start_response)
+
+    with serve(app) as url:
+        for _ in range(20):
+            with Client(url) as client:
+                client.send(get("1.1", "Connection: close", "Content-Length: 2").replace(b"GET", b"POST", 1) + b"ab")
+                assert calls.acquire(timeout=15)
+                client.send(b"\r\n")
+                behind.release()
+                assert client.read_response().body == b"hello"
+                assert client.is_closed()
+
+
 def test_rule_63_half_closed_clients_are_answered(served):
     _, url = served
     with Client(url) as client:

@@ -20,7 +20,7 @@ from tests.proxies.generator import generate
 from tests.proxies.kinds import KINDS, Kind
 
 LISTED = {
-    ("Varnish", "a valid request with chunk extensions or trailers, not served as it was sent"): (
+    ("Varnish", "a valid request with chunk extensions or trailers, cut short by the proxy, which answered 503"): (
         "Varnish 7.1 takes neither chunk extensions nor trailers. It finds them when it has passed the request on, and "
         "ends the body there as if it were whole. The client gets a 503."
     ),
@@ -69,7 +69,7 @@ def row_of(kind: Kind, outcome: Outcome, found: list[tuple[str, str]]) -> page.R
         seen=len(outcome.passed),
         passed_on=len(outcome.passed_on),
         served=len(outcome.served),
-        refused=outcome.refused,
+        refused=outcome.refused.total(),
         disagreements=len(found),
         listed=dict(Counter(LISTED[kind.name, what] for what, _ in found if (kind.name, what) in LISTED)),
     )

@@ -28,13 +28,17 @@ CLIENTS = 6
 
 @dataclass
 class Outcome:
-    """What both sides saw. `passed` is the proxy's log, `seen` the server's: status and request line (`-`: refused)."""
+    """What both sides saw. `passed` is the proxy's log, `seen` the server's: status and request line (`-`: refused).
+
+    `answers` and `statuses` are what the clients were told: the ids of what was served, and all statuses.
+    """
 
     cases: list[Case]
     passed: list[Passed] = field(default_factory=list)
     seen: list[tuple[int, str]] = field(default_factory=list)
     bodies: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     answers: dict[int, list[str]] = field(default_factory=dict)
+    statuses: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def passed_on(self) -> list[Passed]:
@@ -47,9 +51,9 @@ class Outcome:
         return [line for _, line in self.seen if line != "-"]
 
     @property
-    def refused(self) -> int:
-        """How many requests the server refused."""
-        return len(self.seen) - len(self.served)
+    def refused(self) -> Counter[int]:
+        """How many requests the server refused, by status."""
+        return Counter(status for status, line in self.seen if line == "-")
 
 
 class Remembering:
@@ -82,7 +86,8 @@ def play(kind: Kind, cases: list[Case], folder: Path) -> Outcome:
     with serve_engine(app, [listener], access=log):
         with behind(kind, folder, listener.getsockname()[1]) as proxy, ThreadPoolExecutor(CLIENTS) as clients:
             answers = clients.map(lambda case: converse(proxy.url, case), cases)
-            outcome.answers = dict(enumerate(answers))
+            for number, (names, statuses) in enumerate(answers):
+                outcome.answers[number], outcome.statuses[number] = names, statuses
         outcome.passed = requests(kind, proxy)
     log.flush()
     lines = (line.partition("|") for line in (folder / "seen").read_text().splitlines())
@@ -91,8 +96,8 @@ def play(kind: Kind, cases: list[Case], folder: Path) -> Outcome:
     return outcome
 
 
-def converse(url: str, case: Case) -> list[str]:
-    """Sends a case; the ids of the answers, in their order."""
+def converse(url: str, case: Case) -> tuple[list[str], list[int]]:
+    """Sends a case; the ids and the statuses of the answers, in their order."""
     received = b""
     with Client(url) as client, suppress(TimeoutError, ConnectionResetError):
         client.send(case.data)
@@ -100,7 +105,9 @@ def converse(url: str, case: Case) -> list[str]:
             client.socket.settimeout(QUIET)
         while received.lower().count(b"\r\nx-id: ") < len(case.requests) and (data := client.socket.recv(65536)):
             received += data
-    return re.findall(r"\r\nx-id: (\S+)\r", received.decode("latin-1"), re.IGNORECASE)
+    text = received.decode("latin-1")
+    statuses = [int(status) for status in re.findall(r"HTTP/1\.[01] ([2-9]\d\d) ", text)]
+    return re.findall(r"\r\nx-id: (\S+)\r", text, re.IGNORECASE), statuses
 
 
 def disagreements(outcome: Outcome) -> Iterator[tuple[str, str]]:
@@ -114,18 +121,41 @@ def disagreements(outcome: Outcome) -> Iterator[tuple[str, str]]:
     for name, times in unserved.items():
         if fine[name] > served[name]:
             yield "answered and never served", f"{name}: {times}"
-    if outcome.refused > unserved.total():
-        yield "refused more often than passed on", f"{outcome.refused} refused, {unserved.total()} unserved"
+    for status, times in unaccounted(outcome, unserved).items():
+        yield "refused more often than passed on", f"{status}: {times}"
     issued = {name for case in outcome.cases for name in names_of(case)}
     for number, names in outcome.answers.items():
         expected = iter(names_of(outcome.cases[number]))
         if not all(name in expected for name in names if name in issued):
             yield "answers that belong to others, or out of order", f"case {number}: {names}"
-    for case in outcome.cases:
+    for number, case in enumerate(outcome.cases):
         what = "chunk extensions or trailers" if any(request.extended for request in case.requests) else "plain framing"
         for request in case.requests[:-1] if case.spoiled else case.requests:
             if is_wrong(outcome, request, required=not case.spoiled):
-                yield f"a valid request with {what}, not served as it was sent", f"{request.method} {request.target}"
+                told = 503 in outcome.statuses[number] and is_cut(outcome, request)
+                how = "cut short by the proxy, which answered 503" if told else "not served as it was sent"
+                yield f"a valid request with {what}, {how}", f"{request.method} {request.target}"
+
+
+GIVEN_UP = frozenset({0, 408, 499, 500, 502, 503, 504})
+"""Statuses in the log of a proxy that hides what the server said: it, or its client, had given the request up."""
+
+
+def unaccounted(outcome: Outcome, unserved: Counter[str]) -> Counter[int]:
+    """Refusals by the server, by status, that no request which was passed on and not served can have met with.
+
+    Each takes one that the proxy logged with its status, or else one of those whose status hides the server's.
+    """
+    told: Counter[int] = Counter()
+    left = Counter(unserved)
+    for one in outcome.passed_on:
+        name = method_and_id(one.request)
+        if left[name] and not 200 <= one.status < 400:
+            left[name] -= 1
+            told[one.status] += 1
+    unmatched = outcome.refused - told
+    hidden = sum(times for status, times in (told - outcome.refused).items() if status in GIVEN_UP)
+    return unmatched if unmatched.total() > hidden else Counter()
 
 
 def names_of(case: Case) -> list[str]:
@@ -142,3 +172,10 @@ def is_wrong(outcome: Outcome, request: Request, *, required: bool) -> bool:
     """Whether a valid request was not served once, with its body. It may be left out where it is not `required`."""
     bodies = outcome.bodies.get(request.id, [])
     return bodies != [(len(request.body), zlib.crc32(request.body))] and (bool(bodies) or required)
+
+
+def is_cut(outcome: Outcome, request: Request) -> bool:
+    """Whether it was served once with no more than a beginning of its body, or not at all."""
+    bodies = outcome.bodies.get(request.id, [])
+    begins = [size < len(request.body) and zlib.crc32(request.body[:size]) == checksum for size, checksum in bodies]
+    return begins in ([], [True])

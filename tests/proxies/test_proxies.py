@@ -35,11 +35,15 @@ SEEN = (200, "POST /c0-0-00000000- HTTP/1.1")
 HIDDEN = (200, "GET /c0-0-00000000-hidden HTTP/1.1")
 
 
-def outcome_of(seen, passed=(PASSED,), body=b"ok", answers=("c0-0-00000000-",)) -> Outcome:
+def outcome_of(seen, passed=(PASSED,), body=b"ok", answers=("c0-0-00000000-",), statuses=(200,)) -> Outcome:
     """One valid request, and what both sides saw."""
     case = Case((REQUEST, Request("c0-1-11111111-")), b"", ("spoiled",))
     bodies = {REQUEST.id: [(len(body), zlib.crc32(body))]}
-    return Outcome([case], list(passed), list(seen), bodies, {0: list(answers)})
+    return Outcome([case], list(passed), list(seen), bodies, {0: list(answers)}, {0: list(statuses)})
+
+
+GONE = Passed("GET /c0-1-11111111- HTTP/1.1", 499, passed_on=True)
+ANSWERED = Passed("GET /c0-1-11111111- HTTP/1.1", 501, passed_on=True)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +54,20 @@ def outcome_of(seen, passed=(PASSED,), body=b"ok", answers=("c0-0-00000000-",)) 
         (outcome_of([SEEN, SEEN]), ["served more often than passed on"]),
         (outcome_of([SEEN], [PASSED, PASSED]), ["answered and never served"]),
         (outcome_of([SEEN, (400, "-")]), ["refused more often than passed on"]),
+        (outcome_of([SEEN, (400, "-")], [PASSED, ANSWERED]), ["refused more often than passed on"]),
+        (outcome_of([SEEN, (501, "-")], [PASSED, ANSWERED]), []),
+        (outcome_of([SEEN, (400, "-")], [PASSED, GONE]), []),
+        (outcome_of([SEEN, (400, "-"), (400, "-")], [PASSED, GONE]), ["refused more often than passed on"]),
         (outcome_of([(400, "-")], [Passed(PASSED.request, 400, passed_on=True)]), []),
         (outcome_of([SEEN], body=b"o"), ["a valid request with plain framing, not served as it was sent"]),
+        (
+            outcome_of([SEEN], body=b"ox", statuses=[503]),
+            ["a valid request with plain framing, not served as it was sent"],
+        ),
+        (
+            outcome_of([SEEN], body=b"o", statuses=[503]),
+            ["a valid request with plain framing, cut short by the proxy, which answered 503"],
+        ),
         (
             outcome_of([SEEN], answers=["c0-1-11111111-", "c0-0-00000000-"]),
             ["answers that belong to others, or out of order"],

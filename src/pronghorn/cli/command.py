@@ -146,6 +146,8 @@ def one_line(error: Exception) -> str:
         meant = [name for name in error.possibilities or () if name not in hidden]
         message = f"{error.option_name}: there is no such option."
         message += f" Did you mean {' or '.join(meant)}?" if meant else ""
+    elif isinstance(error, click.BadOptionUsage):
+        message = f"{error.option_name}: " + message.replace(f"Option {error.option_name!r} ", "it ")
     return " ".join(message.split())
 
 

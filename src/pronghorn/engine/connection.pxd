@@ -118,3 +118,4 @@ cdef void disarm(Connection connection, DeadlineQueue* queues) noexcept
 cdef str local_address(Connection connection)
 cdef str format_address(const sockaddr_storage* address)
 cdef int port_number(const sockaddr_storage* address) noexcept nogil
+cdef int unread_of(int fd) noexcept     # octets of the peer's that the kernel holds

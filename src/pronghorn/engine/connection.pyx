@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
 from pronghorn.debug cimport CONNECTIONS, FILE_SLICES, hand_over_point, tally
-from pronghorn.engine.linux cimport MSG_MORE, SIOCOUTQ, ioctl, sendfile
+from pronghorn.engine.linux cimport MSG_MORE, SIOCINQ, SIOCOUTQ, ioctl, sendfile
 from pronghorn.engine.posix cimport (
     AF_INET,
     AF_INET6,
@@ -308,6 +308,13 @@ cdef int unacked_by(int fd) noexcept:
     """Octets that the kernel holds for the peer, sent or not."""
     cdef int size = 0
     ioctl(fd, SIOCOUTQ, &size)
+    return size
+
+
+cdef int unread_of(int fd) noexcept:
+    """Octets of the peer's that the kernel holds for us."""
+    cdef int size = 0
+    ioctl(fd, SIOCINQ, &size)
     return size
 
 

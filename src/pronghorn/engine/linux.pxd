@@ -30,7 +30,7 @@ cdef extern from "sys/ioctl.h" nogil:
     int ioctl(int fd, unsigned long request, int* value)
 
 cdef extern from "linux/sockios.h" nogil:
-    const unsigned long SIOCOUTQ
+    const unsigned long SIOCINQ, SIOCOUTQ
 
 cdef extern from "sys/sendfile.h" nogil:
     ssize_t sendfile(int out, int source, long* offset, size_t count)

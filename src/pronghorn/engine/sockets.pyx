@@ -35,6 +35,7 @@ from pronghorn.engine.connection cimport (
     disarm,
     format_address,
     port_number,
+    unread_of,
 )
 from pronghorn.engine.exchange cimport Exchange, PoolThread, may_be_shared
 from pronghorn.engine.incidents cimport EVICTED, FULL, LEFT, NO_DESCRIPTOR, Incidents
@@ -160,8 +161,12 @@ cdef class Sockets(Host):
         return self._set_interest(connection, EPOLLOUT)
 
     cdef int _part_from(self, Connection connection) except -1:
-        """Everything is sent: closes, after the peer's end where it may still be sending (RFC 9112 section 9.6)."""
-        if not connection.lingering:
+        """Everything is sent: closes, after the peer's end where it may still be sending (RFC 9112 section 9.6).
+
+        A peer that has asked for the close may have sent more all the same (section 2.2: an empty line behind a body).
+        With that unread the kernel would answer the close by a reset, and drop the response, which may still wait.
+        """
+        if not connection.lingering and unread_of(connection.fd) == 0:
             self._drop(connection)
             return 0
         shutdown(connection.fd, SHUT_WR)

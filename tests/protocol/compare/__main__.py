@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from tests.protocol.compare import page
+from tests.protocol.compare.answers import ANSWERED
 from tests.protocol.compare.subjects import SUBJECTS, Subject, running
 from tests.protocol.compare.verdict import passes
 from tests.protocol.rules import RULES
@@ -41,12 +42,13 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
-ASKED = [
+ASKED = [(SECTION[answered.rule], answered) for answered in ANSWERED] + [
     ("choice" if vector.choice else SECTION[vector.rule], vector)
     for vector in (*REFUSED, *SERVED)
     if not vector.trusted and vector.status not in {*LIMITS, OWN} and vector.rule != LONG_LINE
 ]
-"""What every server is asked: the vectors, each with the line of the table that it counts in. No peer is trusted."""
+"""What every server is asked, each with the line of the table that it counts in: answers of the application, and the
+vectors. No peer is trusted."""
 
 TOTALS = dict(Counter(kind for kind, _ in ASKED))
 
@@ -59,8 +61,10 @@ def judge(subject: Subject, *, names: bool) -> page.Row:
         for kind, vector in ASKED:
             if passes(server, vector):
                 counts[kind] += 1
-            elif names:
-                print(f"{subject.name}: {kind} {vector.id}", flush=True)
+            else:
+                server.settle()
+                if names:
+                    print(f"{subject.name}: {kind} {vector.id}", flush=True)
         crashes = server.crashes()
     row = page.Row(subject.name, subject.version, dict(counts), crashes)
     figures = ", ".join(f"{kind} {counts[kind]}/{TOTALS[kind]}" for kind in sorted(TOTALS))

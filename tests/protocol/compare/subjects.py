@@ -2,12 +2,13 @@
 
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import OWN_PYTHON, PEER_BIN
+from bench.machine import PEER_BIN, own_version
 from bench.measure import free_port
 from bench.servers import Launch, granian, gunicorn, pronghorn, waitress
 
@@ -16,6 +17,8 @@ from tests.support.raw import Client, wait_for
 
 MODULE = "tests.protocol.compare.application"
 ROOT = Path(__file__).parents[3]
+QUIET = 0.3
+"""Seconds in which nothing is recorded."""
 BOOT = 20.0
 """Seconds a server has to answer its first request."""
 
@@ -40,11 +43,12 @@ class Subject:
 
     @property
     def version(self) -> str:
-        """Its packages and their versions."""
-        python = OWN_PYTHON if self.name == "pronghorn" else PEER_BIN / "python"
+        """Its packages and their versions; of Pronghorn the commit."""
+        if self.name == "pronghorn":
+            return f"pronghorn {own_version()}"
         code = "import sys, importlib.metadata as m; print(*[f'{n} {m.version(n)}' for n in sys.argv[1:]], sep=', ')"
         return subprocess.run(
-            [python, "-c", code, *self.packages], capture_output=True, text=True, check=True
+            [PEER_BIN / "python", "-c", code, *self.packages], capture_output=True, text=True, check=True
         ).stdout.strip()
 
 
@@ -73,6 +77,13 @@ class Running:
     def crashes(self) -> int:
         """How many of the processes that it began with are gone."""
         return len(self.first - self.server.processes())
+
+    def settle(self) -> None:
+        """Waits until the server is done with a client that gave up waiting: what it records then is not the next's."""
+        size = -1
+        while size != self.record.stat().st_size:
+            size = self.record.stat().st_size
+            time.sleep(QUIET)
 
     def forget(self) -> None:
         """Empties the record."""
