@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -329,6 +331,17 @@ def test_preload_imports_once(start, place):
     command = serving(start, "--preload", workers=3)
     assert (place / "imports").read_text() == "x"
     assert command.get()[0] == 200
+
+
+def test_what_few_servers_need_is_in_the_memory_of_no_other():
+    """Each of these is half a mebibyte in every process, or brings that along."""
+    rare = "{'logging.config', 'tempfile', 'pickle', 'socketserver', 'asyncio', 'ssl', 'gevent'}"
+    modules = "pronghorn.cli.command, pronghorn.arbiter.loop, pronghorn.worker.serve"
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print(sorted({rare} & sys.modules.keys()))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout == "[]\n"
 
 
 def test_what_is_printed_before_the_workers_are_forked_is_printed_once(start, place):

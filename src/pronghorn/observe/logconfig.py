@@ -2,13 +2,13 @@
 
 They are merged with defaults as Gunicorn merges them, key by key of the outermost level, because files that work with
 Gunicorn name its handlers and formatters (`console`, `error_console`, `generic`).
+
+What reads them is imported where there is one: `logging.config` brings servers, queues and pickle along, more than half
+a mebibyte in a server that needs none of it.
 """
 
-import json
 import logging
-import logging.config
 import re
-from configparser import Error as ParserError
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ def apply(cfg: Any) -> None:
     if cfg.logconfig_dict:
         _configure("logconfig_dict", cfg.logconfig_dict)
     elif cfg.logconfig_json:
+        import json  # noqa: PLC0415
+
         name = f"logconfig_json: {cfg.logconfig_json}"
         try:
             found = json.loads(Path(cfg.logconfig_json).read_text(encoding="utf-8"))
@@ -57,9 +59,11 @@ def apply(cfg: Any) -> None:
 
 
 def _configure(name: str, given: dict[str, Any]) -> None:
+    from logging.config import dictConfig  # noqa: PLC0415
+
     config = _defaults() | given
     try:
-        logging.config.dictConfig(config)
+        dictConfig(config)
     # What it imports and calls is somebody's program and may raise anything.
     except Exception as error:
         raise SettingsError(f"{name}: {_chain(error)}") from error
@@ -67,13 +71,15 @@ def _configure(name: str, given: dict[str, Any]) -> None:
 
 
 def _configure_by_file(name: str) -> None:
+    from logging.config import fileConfig  # noqa: PLC0415
+
     path = Path(name)
     if not path.is_file():
         raise SettingsError(f"logconfig: {name}: there is no such file")
     places = {"__file__": str(path), "here": str(path.parent)}
     try:
-        logging.config.fileConfig(path, defaults=places, disable_existing_loggers=False)
-    except (Exception, ParserError) as error:
+        fileConfig(path, defaults=places, disable_existing_loggers=False)
+    except Exception as error:
         raise SettingsError(f"logconfig: {name}: {_chain(error)}") from error
     _settle(_QUALNAME.findall(path.read_text(encoding="utf-8", errors="replace")))
 
