@@ -39,6 +39,11 @@ def test_every_deadline_and_limit_stands_in_the_table():
     assert named - {"boot_timeout"} <= {name for name, _, _ in LIMITS}
 
 
+def test_each_limit_stands_beside_those_of_others():
+    beside = re.findall(r"^\| [^|]+ \| `(\w+)` [^|]+ \| [^|]+ \| [^|]+ \| [^|]+ \|$", SECURITY, re.MULTILINE)
+    assert set(beside) == {name for name, _, _ in LIMITS}
+
+
 def test_every_status_of_a_fault_is_spoken_of():
     spoken_of = {int(text) for text in re.findall(r"\b\d{3}\b", SECURITY)}
     assert {fault.status for fault in FAULTS.values()} - {SILENCE} <= spoken_of
