@@ -335,7 +335,7 @@ def test_preload_imports_once(start, place):
 
 def test_what_few_servers_need_is_in_the_memory_of_no_other():
     """Each of these is half a mebibyte in every process, or brings that along."""
-    rare = "{'logging.config', 'tempfile', 'pickle', 'socketserver', 'asyncio', 'ssl', 'gevent'}"
+    rare = "{'logging.config', 'difflib', 'pickle', 'socketserver', 'asyncio', 'ssl', 'gevent'}"
     modules = "pronghorn.cli.command, pronghorn.arbiter.loop, pronghorn.worker.serve"
     run = subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; print(sorted({rare} & sys.modules.keys()))"],

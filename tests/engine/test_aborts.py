@@ -186,6 +186,9 @@ class Heap(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_size_t) for name in NAMES)
 
 
+M_MMAP_THRESHOLD = -3
+
+
 def in_use() -> int:
     """Octets of the heap that C has taken, without large blocks: each thread has one of those, once it is started."""
     ask = ctypes.CDLL(None).mallinfo2
@@ -199,6 +202,7 @@ def test_2000_aborts_leave_nothing() -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     dice = random.Random(seed)
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 128 * 1024)  # for good: glibc would raise it, and count large blocks
     with served(app) as (engine, url):
         threads, before, blocks, octets = threading.active_count(), 0, 0, 0
         for number in range(2000):

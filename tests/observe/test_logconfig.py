@@ -166,7 +166,7 @@ logconfig_dict = {
 """
     configure(place, text)
     with Server(place) as server:
-        wait_for(lambda: "marked" in server.output.read_text(), "a marked line")
+        wait_for(lambda: re.search(r"^marked .*is ready", server.output.read_text(), re.MULTILINE), "a marked line")
         server.signal(signal.SIGHUP)
         wait_for(lambda: server.output.read_text().count("is ready") == 2, "the reload")
         assert server.text == ""

@@ -1,7 +1,6 @@
 """Finds the application that a setting names, and says in one line what is wrong when it cannot."""
 
 import ast
-import difflib
 import importlib
 import inspect
 import os
@@ -126,7 +125,9 @@ def _no_module(name: str, missing: str) -> str:
         return f"write packages with dots, not slashes: {_module_at(name)}"
     if missing != name:
         return f"there is no package {missing!r} on the import path (current directory {Path.cwd()})"
-    near = difflib.get_close_matches(name, sorted({path.stem for path in Path.cwd().glob("*.py")}), n=1)
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed when something is wrong
+
+    near = get_close_matches(name, sorted({path.stem for path in Path.cwd().glob("*.py")}), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"there is no module {name!r} on the import path (current directory {Path.cwd()}){hint}"
 
@@ -153,10 +154,10 @@ def _find(spec: str, module: ModuleType, path: list[str]) -> Any:
 
 
 def _nearest(owner: Any, name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed when something is wrong
+
     names = [other for other in dir(owner) if not other.startswith("_")]
-    near = difflib.get_close_matches(name, names, n=1) or [
-        usual for usual in USUAL_NAMES if usual.removesuffix("()") in names
-    ]
+    near = get_close_matches(name, names, n=1) or [usual for usual in USUAL_NAMES if usual.removesuffix("()") in names]
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -116,10 +116,11 @@ def _open_tcp(
     text: str, address: TcpAddress, backlog: int, free: dict[tuple[object, ...], Listener], *, reuse_port: bool
 ) -> list[Listener]:
     """One socket for each address that the host has: `localhost` is 127.0.0.1 and often ::1."""
+    host = address.host or EVERY_IPV4
+    # As octets where it can be: to encode a str Python loads its tables of Unicode.
+    asked = host.encode() if host.isascii() else host
     try:
-        found = socket.getaddrinfo(
-            address.host or EVERY_IPV4, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(asked, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ListenError(f"cannot listen on {text}: host {address.host!r} is not known ({error.strerror})") from error
     opened: list[Listener] = []

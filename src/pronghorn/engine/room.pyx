@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
@@ -85,9 +86,6 @@ cdef class Room:
         return fd
 
     cdef int open_file(self) except -1:
-        # Where nothing is ever put aside, what this brings along (shutil, every compression) need not be in memory.
-        import tempfile
-
         # TemporaryFile has no name on a file system that knows O_TMPFILE, and loses it at once elsewhere: nothing to
         # clean up.
         with tempfile.TemporaryFile(prefix="pronghorn-", dir=self.directory) as file:

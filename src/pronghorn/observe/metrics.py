@@ -1,11 +1,16 @@
 """The statsd server of this process, if there is one: counting what the error log says, measuring the fleet."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pronghorn.errors import SettingsError
-from pronghorn.observe.statsd import Statsd
 from pronghorn.options.logs import LogOptions
+
+if TYPE_CHECKING:
+    from pronghorn.observe.statsd import Statsd
 
 NAMES = {"WARNING": "gunicorn.log.warning", "ERROR": "gunicorn.log.error", "CRITICAL": "gunicorn.log.critical"}
 EXCEPTION = "gunicorn.log.exception"
@@ -85,6 +90,8 @@ def setup(options: LogOptions) -> None:
         _counter = None
     if options.statsd_host is None:
         return
+    from pronghorn.observe.statsd import Statsd  # noqa: PLC0415 - few servers have one
+
     try:
         statsd = Statsd(options.statsd_host, prefix=options.statsd_prefix, tags=options.dogstatsd_tags)
     except SettingsError as error:
