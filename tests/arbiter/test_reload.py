@@ -213,6 +213,7 @@ def test_an_address_in_other_words_stays_open(start, place):
         reload_with(server, place, f'workers = 1\nbind = "{host}:{port}"\n')
         server.said(rf"generation {number} serves")
         assert server.get()[0] == 200
+    wait_for(lambda: len(server.workers()) == 1, "the worker before to be gone")
     before = server.workers()
     os.kill(min(before), signal.SIGKILL)
     wait_for(lambda: server.workers() - before, "the replacement")
