@@ -454,14 +454,32 @@ def test_an_idle_arbiter_sleeps(start):
     assert switches() - before <= 3
 
 
-def test_connections_spread_evenly(start):
-    command = serving(start, workers=4)
+def sleep(pids):
+    """Whether all threads of these processes wait for something."""
+    return states_of(pids) == {"S"}
+
+
+def stop(pids):
+    """Lets these processes not run any more, until SIGCONT."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: states_of(pids) == {"T"}, "the processes to stop")
+
+
+def states_of(pids):
+    tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return {task.read_text().rpartition(")")[2].split()[0] for task in tasks}
+
+
+def shares_of(address, meanwhile=lambda: None):
+    """How many of 64 connections that are made at once each worker gets; `meanwhile` is called before they are used."""
     clients = []
     try:
         for _ in range(64):
-            client = socket.create_connection(command.address, PATIENCE)
+            client = socket.create_connection(address, PATIENCE)
             clients.append(client)
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        meanwhile()
         pids = []
         for client in clients:
             data = b""
@@ -471,9 +489,49 @@ def test_connections_spread_evenly(start):
     finally:
         for client in clients:
             client.close()
-    counts = [pids.count(pid) for pid in set(pids)]
+    return [pids.count(pid) for pid in set(pids)]
+
+
+def test_connections_spread_evenly(start):
+    counts = shares_of(serving(start, workers=4).address)
     assert len(counts) == 4
     assert max(counts) <= 1.25 * 16
+
+
+def test_connections_spread_evenly_while_workers_wait_for_a_processor(start):
+    """A machine with more to do than processors: three of four workers are not run for a while."""
+    command = serving(start, workers=4)
+    waiting = sorted(command.workers())[1:]
+    wait_for(lambda: sleep(waiting), "the workers to have nothing to do")
+
+    pauses = [PATIENCE]
+
+    def go_on():
+        time.sleep(0.06)
+        for pid in waiting:
+            os.kill(pid, signal.SIGCONT)
+        pauses.append(time.monotonic() - begun)
+
+    while pauses[-1] > 0.09:  # longer, and they are not waited for: this machine is itself too busy
+        stop(waiting)
+        begun = time.monotonic()
+        counts = shares_of(command.address, go_on)
+    assert len(counts) == 4
+    assert max(counts) <= 1.25 * 16
+
+
+def test_workers_that_are_stopped_for_long_hold_nobody_up(start):
+    command = serving(start, workers=4)
+    stopped = sorted(command.workers())[1:]
+    wait_for(lambda: sleep(stopped), "the workers to have nothing to do")
+    stop(stopped)
+    begun = time.monotonic()
+    counts = shares_of(command.address)
+    took = time.monotonic() - begun
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    assert counts == [64]
+    assert took < 2  # 64 times a tenth of a second would be 6.4 s
 
 
 SUDDEN = """

@@ -24,22 +24,32 @@ def app(environ, start_response):
     return [b"quick"]
 """
 
+COUNT = 60
+STREAM = f"""
+def app(environ, start_response):
+    start_response("200 OK", [])
+    for number in range({COUNT}):
+        yield b"%d" % number * 20_000
+        yield b"small"
+"""
+
 
 @pytest.fixture
-def slow_disk(tmp_path: Path) -> str:
+def slow_disk(tmp_path: Path) -> dict[str, str]:
+    """The environment of a server that has one."""
     library = tmp_path / "slow_disk.so"
     source = Path(__file__).with_name("slow_disk.c")
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     # Behind what is loaded already: AddressSanitizer wants to be first.
-    return preloading(library)
+    return {"LD_PRELOAD": preloading(library), "SLOW_DISK_MS": str(int(READING * 1000))}
 
 
-def test_other_requests_do_not_wait_for_a_slow_disk(tmp_path: Path, slow_disk: str) -> None:
+def test_other_requests_do_not_wait_for_a_slow_disk(tmp_path: Path, slow_disk: dict[str, str]) -> None:
     file = tmp_path / "large"
     content = os.urandom(1 << 20) * (SIZE >> 20)
     file.write_bytes(content)
     (tmp_path / "served.py").write_text(APP.format(path=str(file)))
-    with Server(tmp_path, "--workers", "1", "served:app", LD_PRELOAD=slow_disk) as server:
+    with Server(tmp_path, "--workers", "1", "served:app", **slow_disk) as server:
         received: list[bytes] = []
 
         def download() -> None:
@@ -64,13 +74,13 @@ def test_other_requests_do_not_wait_for_a_slow_disk(tmp_path: Path, slow_disk: s
     assert longest < READING, f"one of {asked} quick requests took {longest:.3f} s"
 
 
-def test_a_file_that_is_late_goes_to_no_other_client(tmp_path: Path, slow_disk: str) -> None:
+def test_a_file_that_is_late_goes_to_no_other_client(tmp_path: Path, slow_disk: dict[str, str]) -> None:
     """The deadline passes while a thread is about to send: what it sends to must not be the next connection by then."""
     file = tmp_path / "file"
     file.write_bytes(os.urandom(1 << 16))
     (tmp_path / "served.py").write_text(APP.format(path=str(file)))
     arguments = ("--workers", "1", "--timeout", "0.3", "served:app")
-    with Server(tmp_path, *arguments, LD_PRELOAD=slow_disk) as server, Client(server.url) as late:
+    with Server(tmp_path, *arguments, **slow_disk) as server, Client(server.url) as late:
         late.request("/file")
         late.read_until(b"\r\n\r\n")
         wait_for(lambda: "its response is cut" in server.text, "the deadline to be told")
@@ -82,3 +92,26 @@ def test_a_file_that_is_late_goes_to_no_other_client(tmp_path: Path, slow_disk: 
             time.sleep(0.05)
         with pytest.raises(ConnectionError):
             late.read_exactly(file.stat().st_size)
+
+
+def keeps_file(pid: int, folder: Path) -> bool:
+    """Whether a process has a file without a name there."""
+    links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
+    return any(link.startswith(f"{folder}/") and link.endswith(" (deleted)") for link in links)
+
+
+def test_what_is_said_during_a_slow_read_is_not_lost(tmp_path: Path, slow_disk: dict[str, str]) -> None:
+    """A response that was put aside to a file is being sent, and the next leader adds what its thread had in hand."""
+    (tmp_path / "served.py").write_text(STREAM)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    slow_disk["SLOW_DISK_MS"] = "20"
+    options = ("--workers", "1", "--threads", "1", "--send-buffer", "64KiB", "--spool-dir", str(spool))
+    with Server(tmp_path, *options, "served:app", **slow_disk).ready(1) as server:
+        (worker,) = server.workers()
+        with Client(server.url, receive_buffer=4096) as client:
+            client.request()
+            wait_for(lambda: keeps_file(worker, spool), "a part of the response to be put aside")
+            client.hurry()
+            client.read_until(b"\r\n\r\n")
+            assert client.read_chunks() == b"".join(b"%d" % number * 20_000 + b"small" for number in range(COUNT))

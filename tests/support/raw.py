@@ -114,12 +114,13 @@ class Client:
         if status < 200 or status in (204, 304):
             return b""
         if headers.get("transfer-encoding") == "chunked":
-            return self._read_chunks()
+            return self.read_chunks()
         if "content-length" in headers:
             return self.read_exactly(int(headers["content-length"]))
         return self.read_to_end()
 
-    def _read_chunks(self) -> bytes:
+    def read_chunks(self) -> bytes:
+        """Read a chunked body whose head has been read."""
         body = b""
         while size := int(self.read_until(b"\r\n")[:-2], 16):
             body += self.read_exactly(size)

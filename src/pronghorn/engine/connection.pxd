@@ -102,6 +102,7 @@ cdef class Connection:
     # Has epoll report input when `size` octets of it are there, or its end.
     cdef void wake_at(self, int size) noexcept
     cdef void reset_on_close(self)
+    cdef void _note_sent(self, uint64_t size) noexcept
     cdef int _drain_bytes(self, bytes data, int flags) except -2
     cdef int _drain_file(self, FileSlice piece) except -2
 

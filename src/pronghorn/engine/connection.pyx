@@ -83,12 +83,16 @@ cdef class Connection:
 
     cdef int put(self, bytes data, size_t start) except -1:
         """Queues `data` from `start` on, without copying it."""
-        # First what makes objects: the collector may let the loop run, and that may have an outbox to send from.
+        # First what makes objects: the collector may let the loop run, and that may send from the outbox or close the
+        # connection.
+        cdef list fresh = [] if self.outbox is None else None
         if start and self.outbox:
             data = data[start:]
             start = 0
+        if self.broken:
+            return 0
         if self.outbox is None:
-            self.outbox = []
+            self.outbox = fresh
         if not self.outbox:
             self.outbox_start = start
         self.outbox.append(data)
@@ -170,28 +174,25 @@ cdef class Connection:
         return self.outbox is not None and isinstance(self.outbox[0], FileSlice)
 
     cdef int drain(self) except -2:
-        cdef Py_ssize_t done = 0, count = len(self.outbox) if self.outbox is not None else 0
+        cdef Py_ssize_t done = 0
         cdef int result = 0
         cdef bint more
-        cdef uint64_t before = self.outbox_size
-        while done < count and result == 0:
+        # Counted anew for each piece: while a file is read the next leader may add what this thread had in hand.
+        while result == 0 and self.outbox is not None and done < len(self.outbox):
             item = self.outbox[done]
             if isinstance(item, FileSlice):
                 result = self._drain_file(<FileSlice>item)
             else:
-                more = done + 1 < count or self.closing     # the close that follows sends what MSG_MORE keeps back
+                more = done + 1 < len(self.outbox) or self.closing     # the close that follows sends what MSG_MORE keeps back
                 result = self._drain_bytes(<bytes>item, MSG_NOSIGNAL | (MSG_MORE if more else 0))
             if result == 0:
                 done += 1
                 self.outbox_start = 0
-        if result >= 0:
-            self.sent[0] += before - self.outbox_size
-            self.moved += <int64_t>(before - self.outbox_size)
         if result < 0:
             self.broken = self.left = True
             self.reset_on_close()       # the peer must not take what it has for the whole
             self.forget_outbox()
-        elif done == count:
+        elif self.outbox is None or done == len(self.outbox):
             self.forget_outbox()
         elif done:
             self._forget(0, done)
@@ -204,6 +205,11 @@ cdef class Connection:
         finally:
             self.keeps_lock = False
 
+    cdef void _note_sent(self, uint64_t size) noexcept:
+        self.outbox_size -= size
+        self.sent[0] += size
+        self.moved += <int64_t>size
+
     cdef int _drain_bytes(self, bytes data, int flags) except -2:
         cdef size_t size = <size_t>PyBytes_GET_SIZE(data)
         cdef ssize_t sent
@@ -214,7 +220,7 @@ cdef class Connection:
                     continue
                 return 1 if errno == EAGAIN else -1
             self.outbox_start += <size_t>sent
-            self.outbox_size -= <uint64_t>sent
+            self._note_sent(<uint64_t>sent)
             if self.outbox_start < size:
                 return 1        # it took what it had room for: asking again would only say so
         return 0
@@ -243,7 +249,7 @@ cdef class Connection:
                 return -1
             room -= <uint64_t>sent
             piece.left -= <uint64_t>sent
-            self.outbox_size -= <uint64_t>sent
+            self._note_sent(<uint64_t>sent)
             # A short count is no reason to stop: a peer that reads meanwhile keeps this going without a turn.
         return 1 if piece.left else 0
 

@@ -149,5 +149,7 @@ cdef bint may_be_shared() noexcept
 cdef bint is_forked() noexcept
 cdef void stop_if_forked() noexcept
 
+# Leaves to the connection what stands in thread.out behind its first `done` octets.
+cdef int queue_out(PoolThread thread, Connection connection, size_t done) except -1
 # Sends what stands in thread.out to its connection; the rest waits in the connection's outbox.
 cdef int flush_out(PoolThread thread, Connection connection) except -1

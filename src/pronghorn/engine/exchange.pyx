@@ -18,7 +18,7 @@ from libc.stdlib cimport free, malloc
 from pronghorn.engine.linux cimport MSG_MORE
 from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
 from pronghorn.engine.scoreboard cimport name_request
-from pronghorn.wire.buffer cimport append, discard_front, release
+from pronghorn.wire.buffer cimport append, release
 from pronghorn.wire.response cimport SAID_CLOSE, append_length, append_standard, append_text, render_head
 
 cdef extern from "Python.h":
@@ -145,6 +145,12 @@ cdef void stop_if_forked() noexcept:
 os.register_at_fork(after_in_child=_note_child, after_in_parent=_note_parent)
 
 
+cdef int queue_out(PoolThread thread, Connection connection, size_t done) except -1:
+    cdef size_t size = thread.out.size - done
+    thread.out.size = 0     # first: the collector may let the next leader run, which sends what stands in `out`
+    return connection.put_copy(thread.out.data + done, size) if size else 0
+
+
 cdef int flush_out(PoolThread thread, Connection connection) except -1:
     cdef size_t done = 0
     cdef ssize_t sent
@@ -164,9 +170,10 @@ cdef int flush_out(PoolThread thread, Connection connection) except -1:
             elif errno != EINTR:
                 connection.broken = connection.left = True
                 break
-    if done < thread.out.size and not connection.broken:
-        connection.put_copy(thread.out.data + done, thread.out.size - done)
-    thread.out.size = 0
+    if connection.broken:
+        thread.out.size = 0
+    else:
+        queue_out(thread, connection, done)
     if thread.out.capacity > 4 * OUT_ENOUGH:
         release(&thread.out)        # one huge response must not cost its memory for ever
     return 0
@@ -307,9 +314,7 @@ cdef class Exchange:
             connection.broken = connection.left = True
             out.size = 0
         elif <size_t>sent < head:
-            discard_front(out, <size_t>sent)
-            connection.put_copy(out.data, out.size)
-            out.size = 0
+            queue_out(self.thread, connection, <size_t>sent)
             connection.put(data, 0)
         else:
             out.size = 0

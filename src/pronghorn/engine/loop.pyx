@@ -65,6 +65,7 @@ from pronghorn.engine.posix cimport (
     monotonic_ns,
     sockaddr_in,
     sockaddr_storage,
+    store_int,
 )
 from pronghorn.engine.sockets cimport FLUSH_LOG, LISTENER, MILLISECOND, SECOND, WAKE, name_of
 from pronghorn.wire.faults cimport LATE_REQUEST
@@ -323,7 +324,9 @@ cdef class Engine(Intake):
             self.waiting = True
             with nogil:
                 hand_over_point()
+                store_int(&self.row.waits, 1)
                 count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
+                store_int(&self.row.waits, 0)
                 hand_over_point()
             error = errno
             self.waiting = False

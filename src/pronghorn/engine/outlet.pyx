@@ -16,7 +16,7 @@ from pronghorn.engine.connection cimport (
     Connection,
     arm,
 )
-from pronghorn.engine.exchange cimport PoolThread, flush_out
+from pronghorn.engine.exchange cimport PoolThread, flush_out, queue_out
 from pronghorn.engine.linux cimport EPOLLIN, EPOLLOUT, eventfd_write
 from pronghorn.engine.patience cimport Patience
 from pronghorn.engine.posix cimport monotonic_ns
@@ -69,8 +69,7 @@ cdef class Outlet(Patience):
             or self.draining
         ):
             return False
-        connection.put_copy(thread.out.data, thread.out.size)
-        thread.out.size = 0
+        queue_out(thread, connection, 0)
         thread.connection = None
         connection.state = SENDING
         self.now = monotonic_ns()

@@ -251,7 +251,10 @@ cdef class Pool(Sockets):
         thread.connection = connection
         thread.exchange = exchange
         self.active += 1
-        exchange.called_ns = monotonic_ns() if parted or self.timing or self.routes.scored else self.now
+        # With an access log it has a time of its own, which is later than the batch's: none ends before its `timeout`.
+        exchange.called_ns = (
+            monotonic_ns() if parted or self.timing or self.routes.scored else max(self.now, exchange.began_ns)
+        )
         exchange.progress_ns = exchange.called_ns
         exchange.timeout_ns = self.timeout_ns
         publish_call(

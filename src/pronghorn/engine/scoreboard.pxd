@@ -55,7 +55,8 @@ cdef struct Row:
     uint64_t buffered       # octets of bodies and unsent responses in memory
     uint64_t spooled        # and in spool files
     uint64_t incidents[INCIDENTS]
-    char padding[56]        # a row has its own cache lines: workers write theirs all the time
+    int waits               # the loop sleeps until the kernel has something for it
+    char padding[52]        # a row has its own cache lines: workers write theirs all the time
 
 cdef struct Board:
     int32_t unready         # the fleet wants no new clients (`drain_delay`)

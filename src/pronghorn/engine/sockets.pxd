@@ -39,7 +39,8 @@ cdef class Sockets(Host):
     cdef bint full                  # accepting pauses because of the connection limit
     cdef int burst                  # connections accepted before others get their turn
     cdef bint more_waits            # another connection may be accepted at once
-    cdef bint deferred              # the last connection was left to a worker that has fewer
+    cdef uint64_t left_ns           # since when a connection is left to a worker that has fewer; 0: it is not
+    cdef uint64_t hurry_ns          # until when nobody is waited for who sleeps and does not come
     cdef uint64_t resume_ns         # when a pause of accepting ends
     cdef int reserve                # a descriptor kept for the day when there are no others; -1: it is in use
     cdef uint32_t shed              # connections turned away for want of one
@@ -64,7 +65,8 @@ cdef class Sockets(Host):
     cdef int _place(self, int fd, Connection connection) except -1
     cdef int _set_accepting(self, bint on) except -1
     cdef int _pause_accepting(self, uint64_t duration_ns) except -1
-    cdef bint _has_most(self) noexcept
+    cdef Row* _poorest(self) noexcept
+    cdef bint _leaves_to(self, Row* poorer) noexcept
     cdef int _accept(self, PoolThread thread, int listener) except -1
     cdef int _empty_queues(self, PoolThread thread) except -1
     cdef int _accept_failed(self, int listener, int error) except -1

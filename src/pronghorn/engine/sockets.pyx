@@ -63,6 +63,7 @@ from pronghorn.engine.posix cimport (
     SHUT_RDWR,
     SHUT_WR,
     close,
+    load_int,
     open_file,
     recv,
     send,
@@ -78,7 +79,8 @@ from pronghorn.linux import keep_little_unsent
 
 cdef enum:
     ACCEPTS = 32                                # connections accepted at most before others get their turn
-    BALANCE_PAUSE = 3 * MILLISECOND             # how long a worker leaves a connection to one that has fewer
+    BALANCE_PAUSE = 3 * MILLISECOND             # how long a worker leaves a connection to one that has fewer,
+    LONGEST_BALANCE = 100 * MILLISECOND         # and at most, to one that sleeps
     SHORTAGE_PAUSE = 250 * MILLISECOND          # how long accepting pauses when descriptors or memory run out
     FULL_PAUSE = 50 * MILLISECOND               # how long accepting pauses at the connection limit
     SHORTEST_IDLE = 500 * MILLISECOND           # what has been idle for less is not closed to make room
@@ -255,15 +257,36 @@ cdef class Sockets(Host):
         self.resume_ns = self.now + duration_ns if duration_ns else 0
         return 0
 
-    cdef bint _has_most(self) noexcept:
-        """Another ready worker has clearly fewer connections than this one."""
-        cdef Row* rows
-        cdef int i, least = -1
-        rows = self.slot.board.rows
+    cdef Row* _poorest(self) noexcept:
+        """The ready worker that has fewest connections, if those are clearly fewer than here."""
+        cdef Row* rows = self.slot.board.rows
+        cdef Row* least = NULL
+        cdef int i
         for i in range(self.slot.board.size):
-            if rows[i].state == READY and &rows[i] != self.row and (least < 0 or rows[i].connections < least):
-                least = rows[i].connections
-        return least >= 0 and self.connections > least + 1 + least // 8
+            if rows[i].state == READY and &rows[i] != self.row and (
+                least == NULL or rows[i].connections < least.connections
+            ):
+                least = &rows[i]
+        if least != NULL and self.connections > least.connections + 1 + least.connections // 8:
+            return least
+        return NULL
+
+    cdef bint _leaves_to(self, Row* poorer) noexcept:
+        """Whether a connection is left to that worker for a moment, or for one more.
+
+        One that is busy takes it within a moment or does not take it soon. One that sleeps takes it as soon as it is
+        given a processor, and on a machine with more to do than processors that may take some moments. If it takes
+        too many, the worker is stopped, and whoever connects meanwhile need not wait for it again.
+        """
+        if self.left_ns == 0:
+            self.left_ns = self.now
+            return True
+        if not load_int(&poorer.waits) or self.now < self.hurry_ns:
+            return False
+        if self.now < self.left_ns + LONGEST_BALANCE:
+            return True
+        self.hurry_ns = self.now + SECOND
+        return False
 
     cdef int _accept(self, PoolThread thread, int listener) except -1:
         """Accepts what waits at a listener, as far as this worker's share goes.
@@ -273,6 +296,7 @@ cdef class Sockets(Host):
         evenly, and a worker that is stuck delays a connection by that moment at most. Returns 1 when there is nothing
         more to be had for now.
         """
+        cdef Row* poorer
         cdef sockaddr_storage address
         cdef unsigned int length
         cdef int fd, _turn
@@ -284,10 +308,10 @@ cdef class Sockets(Host):
                     "queue", (self.connection_limit,),
                 )
                 return self._pause_accepting(FULL_PAUSE)
-            if self._has_most() and not self.deferred and not self.draining:
-                self.deferred = True
+            poorer = self._poorest()
+            if poorer != NULL and not self.draining and self._leaves_to(poorer):
                 return self._pause_accepting(BALANCE_PAUSE)
-            self.deferred = False
+            self.left_ns = 0
             length = sizeof(address)
             fd = accept4(listener, <sockaddr*>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
