@@ -1,5 +1,6 @@
 """A file that is sent from a slow disk: the worker's other requests do not wait for it."""
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -96,8 +97,12 @@ def test_a_file_that_is_late_goes_to_no_other_client(tmp_path: Path, slow_disk: 
 
 def keeps_file(pid: int, folder: Path) -> bool:
     """Whether a process has a file without a name there."""
-    links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
-    return any(link.startswith(f"{folder}/") and link.endswith(" (deleted)") for link in links)
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            link = str(entry.readlink())
+            if link.startswith(f"{folder}/") and link.endswith(" (deleted)"):
+                return True
+    return False
 
 
 def test_what_is_said_during_a_slow_read_is_not_lost(tmp_path: Path, slow_disk: dict[str, str]) -> None:
