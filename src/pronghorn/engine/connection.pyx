@@ -183,7 +183,7 @@ cdef class Connection:
             if isinstance(item, FileSlice):
                 result = self._drain_file(<FileSlice>item)
             else:
-                more = done + 1 < len(self.outbox) or self.closing      # the close that follows sends what MSG_MORE keeps
+                more = done + 1 < len(self.outbox) or self.closing  # the close that follows sends what MSG_MORE keeps
                 result = self._drain_bytes(<bytes>item, MSG_NOSIGNAL | (MSG_MORE if more else 0))
             if result == 0:
                 done += 1
