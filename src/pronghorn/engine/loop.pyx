@@ -282,8 +282,8 @@ cdef class Engine(Intake):
         self.timing = self.now - self.batch_ns > LONG_BATCH
         self._expire(thread)
         if self.unflushed_ns and self.now >= self.unflushed_ns + FLUSH_LOG:
+            self.unflushed_ns = 0       # first: while lines are written other threads may add some
             self.recorder.flush()
-            self.unflushed_ns = 0
         if self.now >= self.overdue_check_ns:
             self._check_overdue(thread)
         if self.now >= self.incidents.due_ns:
@@ -385,6 +385,7 @@ cdef class Engine(Intake):
         cdef uint32_t serial = <uint32_t>(data >> 32)
         cdef uint64_t value
         cdef Connection connection
+        cdef bint owned
         if serial == LISTENER:
             return self._accept(thread, fd)
         if serial == WAKE:
@@ -395,9 +396,10 @@ cdef class Engine(Intake):
         connection = <Connection>self.table[fd]
         if connection.serial != serial:
             return 0
-        if connection.state == RUNNING and connection.interest == EPOLLOUT and events & EPOLLOUT:
+        owned = connection.state == RUNNING or connection.state == QUEUED
+        if owned and connection.interest == EPOLLOUT and events & EPOLLOUT:
             return self._send_on(connection)
-        if connection.state == RUNNING or connection.state == QUEUED or connection.returned:
+        if owned or connection.returned:
             # Not the loop's to touch now, or what it has sent is not served yet: disarm, so that a level-triggered
             # event does not turn the loop; it comes back with it.
             self._set_interest(connection, 0)
