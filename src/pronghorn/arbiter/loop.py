@@ -19,7 +19,7 @@ from pronghorn.arbiter.banner import banner
 from pronghorn.arbiter.command import obstacle
 from pronghorn.arbiter.decide import decide, next_wakeup
 from pronghorn.arbiter.events import Event, Started, Tick
-from pronghorn.arbiter.fleet import Fleet
+from pronghorn.arbiter.fleet import Fleet, Phase
 from pronghorn.arbiter.generation import Generation
 from pronghorn.arbiter.hooks import ArbiterHooks
 from pronghorn.arbiter.lineage import Lineage
@@ -116,7 +116,7 @@ def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> i
             irreplaceable=obstacle(),
             predecessor=lineage.predecessor,
         )
-        status = _Arbiter(fleet, performer, selector, signals, surroundings.notifier).run()
+        status = _Arbiter(fleet, performer, selector, signals, surroundings.notifier, called).run()
         if status:
             lineage.failed(performer.trouble)
         called.end()
@@ -185,8 +185,10 @@ class _Arbiter:
         selector: selectors.BaseSelector,
         signals: Signals,
         notifier: Notifier,
+        hooks: ArbiterHooks,
     ) -> None:
         self.fleet = fleet
+        self._hooks = hooks
         self._performer = performer
         self._notifier = notifier
         self._gauge = metrics.Gauge("gunicorn.workers")
@@ -198,6 +200,8 @@ class _Arbiter:
         """Until Leave; its status."""
         self._handle(Started())
         while self._performer.status is None:
+            if self.fleet.phase is Phase.SERVING:
+                self._hooks.renew()
             for event in self._wait():
                 self._handle(event)
             self._notifier.watch(self.fleet, self._performer.heartbeats, time.monotonic())
