@@ -116,7 +116,7 @@ def _run(settings: Settings, hooks: Hooks, sources: Sources, *, ends: bool) -> i
             irreplaceable=obstacle(),
             predecessor=lineage.predecessor,
         )
-        status = _Arbiter(fleet, performer, selector, signals, surroundings.notifier, called).run()
+        status = _Arbiter(fleet, performer, selector, signals, surroundings.notifier).run()
         if status:
             lineage.failed(performer.trouble)
         called.end()
@@ -185,10 +185,8 @@ class _Arbiter:
         selector: selectors.BaseSelector,
         signals: Signals,
         notifier: Notifier,
-        hooks: ArbiterHooks,
     ) -> None:
         self.fleet = fleet
-        self._hooks = hooks
         self._performer = performer
         self._notifier = notifier
         self._gauge = metrics.Gauge("gunicorn.workers")
@@ -201,7 +199,7 @@ class _Arbiter:
         self._handle(Started())
         while self._performer.status is None:
             if self.fleet.phase is Phase.SERVING:
-                self._hooks.renew()
+                self._performer.renew_hooks()
             for event in self._wait():
                 self._handle(event)
             self._notifier.watch(self.fleet, self._performer.heartbeats, time.monotonic())
