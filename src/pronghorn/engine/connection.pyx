@@ -43,6 +43,9 @@ cdef extern from "Python.h":
 cdef enum:
     SENDFILE_TURN = 8 << 20     # octets a turn: a peer that reads at memory speed must not keep the loop to itself
     SPOOLED_LEAST = 16 * 1024   # octets; fewer are not worth a descriptor
+    # Octets of a spool file; then the next one is begun. What a peer has taken of a stream is given back with its file,
+    # and without an end to that a long stream whose peer never catches up would keep all of it.
+    SPOOLED_MOST = 32 << 20
 
 
 @cython.final
@@ -144,7 +147,7 @@ cdef class Connection:
             pieces.append(self.outbox[at_piece])
         if first:
             own = <FileSlice>self.outbox[first - 1]
-        if own is None or own.room is None:
+        if own is None or own.room is None or own.on_disk >= SPOOLED_MOST:
             own = self._own_slice()
         self.room.take_disk(<int64_t>size)
         own.on_disk += <int64_t>size        # whatever happens: it is given back with the file

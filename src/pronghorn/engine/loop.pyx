@@ -191,13 +191,23 @@ cdef class Engine(Intake):
         for thread in self.threads:
             exchange = thread.exchange
             if exchange is not None and not exchange.abandoned:
-                found.append(f"{describe(exchange)} {(now - exchange.called_ns) / 1e9:.1f} s")
+                found.append(describe_call(thread, exchange, now))
         found += [f"{describe(exchange)} waiting for a thread" for exchange in (*self.queue, *self.lane)]
         for fd in range(self.table_size):
             if self.table[fd] != NULL and (<Connection>self.table[fd]).state == SENDING:
                 connection = <Connection>self.table[fd]
                 found.append(f"{connection.outbox_size} unsent bytes for {connection.address or 'a unix socket'}")
         return found
+
+    def lost(self):
+        """The calls that are past their deadline, were answered, and have not come back, in words."""
+        cdef PoolThread thread
+        cdef uint64_t now = monotonic_ns()
+        return [
+            describe_call(thread, thread.exchange, now)
+            for thread in self.threads
+            if thread.exchange is not None and thread.exchange.abandoned
+        ]
 
     def start(self, *, bint accepting=True):
         """Starts the loop on threads of its own, and to accept unless `accepting` is false.
@@ -511,6 +521,15 @@ cdef class Engine(Intake):
         self._change("stopped")
         self.stopped.set()
         return 0
+
+
+cdef str describe_call(PoolThread thread, Exchange exchange, uint64_t now):
+    """As the scoreboard says it, which has no room for what many greenlets run."""
+    client = f"client {exchange.connection.address}, " if exchange.connection.address else ""
+    return (
+        f"{describe(exchange)}, {(now - exchange.called_ns) / 1e9:.1f} s "
+        f"({client}request {exchange.request_id()}, thread pronghorn-{thread.seat})"
+    )
 
 
 cdef str describe(Exchange exchange):
