@@ -3,17 +3,21 @@
 In the debug build nothing of the engine lives any more (pronghorn.debug); in every build no call goes on.
 """
 
+import functools
 import signal
 import threading
 from collections.abc import Generator, Iterator
 
 import pytest
+from fuzz.targets import is_current
 
 from pronghorn import debug
 from tests.support.living import require_no_remains
 from tests.support.raw import wait_for
+from tests.support.sanitized import FUZZ_BUILD
 
 BEFORE = pytest.StashKey[dict[str, int]]()
+TOLD = pytest.StashKey[bool]()
 
 
 def threads_of_engines() -> list[threading.Thread]:
@@ -47,3 +51,18 @@ def pytest_runtest_teardown(item: pytest.Function) -> Generator[None, None, None
     if BEFORE in item.stash:
         item.funcargs = {}  # pytest holds what the test was given until a moment later
         require_no_remains(item.stash[BEFORE])
+
+
+@pytest.fixture(scope="session")
+def _fuzz_build_is_current() -> bool:
+    return is_current(FUZZ_BUILD)
+
+
+@pytest.fixture
+def fuzz_build(request: pytest.FixtureRequest, _fuzz_build_is_current: bool) -> str:
+    """The build of fuzz/ that inputs are replayed in. Without one a test fails and says what makes it: one, not all."""
+    if not _fuzz_build_is_current:
+        end = pytest.skip if request.session.stash.get(TOLD, False) else functools.partial(pytest.fail, pytrace=False)
+        request.session.stash[TOLD] = True
+        end(f"there is no build of these sources: make build/fuzz/{FUZZ_BUILD}/.built")
+    return FUZZ_BUILD

@@ -260,6 +260,15 @@ def test_a_hook_that_hangs_holds_the_arbiter_up_for_so_long_only(start, place):
     server.said(f"{CONF}:10: on_exit {late}")
 
 
+def test_a_stop_waits_for_a_hook_that_hangs_once_and_not_for_each_worker(start, place):
+    (place / CONF).write_text(HANGING)
+    server = start("--workers", "3", "--boot-timeout", "1s", "app:app").ready(3)
+    assert server.stop() == 0
+    server.said(f"{CONF}:3: child_exit raised TimeoutError: it takes longer than 1 s")
+    server.said(r"child_exit is not called: its calls have taken 1 s \(boot_timeout\) already", 2)
+    server.said(f"{CONF}:10: on_exit raised TimeoutError: it takes longer than 1 s")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("name", ["on_starting", "when_ready"])
 def test_a_stop_during_a_hook_of_the_start(start, place, name, number):

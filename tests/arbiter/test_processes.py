@@ -73,7 +73,18 @@ def test_term_kills_what_outlives_the_graceful_timeout(start, place):
     assert command.wait() == 0
     assert time.monotonic() - began < 8
     assert isinstance(answer(), OSError)
-    assert len(command.said(r"Worker \d+ has no more time to drain and cuts off 1: .*GET /sleep/60.* \d\.\d s")) == 1
+    command.said(rf"Worker \d+ has no more time to drain and cuts off 1: GET /sleep/60, {WHO}\n")
+
+
+WHO = r"\d\.\d s \(client 127\.0\.0\.1, request \S+, thread pronghorn-\d\)"
+
+
+def test_a_call_that_a_worker_leaves_behind_is_named(start, place):
+    """It was answered 504 long before, so a drain does not wait for it."""
+    command = serving(start, "--timeout", "0.1s")
+    in_the_application(command, "/sleep/60", place)
+    assert command.stop() == 0
+    command.said(rf"Worker \d+ leaves behind, inside the application, 1: GET /sleep/60, {WHO}\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
@@ -85,6 +96,7 @@ def test_quick_stop_does_not_wait_for_requests(start, place, number):
     assert command.wait() == 0
     assert time.monotonic() - began < 6
     assert isinstance(answer(), OSError)
+    command.said(rf"Worker \d+ stops at once and cuts off 1: GET /sleep/60, {WHO}\n")
 
 
 def test_a_killed_worker_is_replaced(start):

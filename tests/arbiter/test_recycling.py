@@ -63,16 +63,17 @@ def most_at_once(text, size):
 
 
 @unless_sanitized("a worker then has more than the limit from its start")
-def test_workers_that_leak_are_replaced_one_by_one(start, leaky):
-    server = start("--workers", "3", "--max-memory", "60MiB", leaky).ready(3)
+@pytest.mark.parametrize(("kind", "size"), [("threads", 3), ("gevent", 1)])
+def test_workers_that_leak_are_replaced_one_by_one(start, leaky, kind, size):
+    server = start("--workers", str(size), "--worker-class", kind, "--max-memory", "60MiB", leaky).ready(size)
     with load(server, "/leak") as (failed, answered):
-        server.said("asks to be replaced", 4)
-        server.said("has left", 4)
+        server.said("asks to be replaced", size + 1)
+        server.said("has left", size + 1)
     assert failed == []
     assert len(answered) > 100
     assert re.search(r"asks to be replaced: its memory is \d\d+ MiB \(setting `max_memory` 60 MiB\)", server.text)
-    assert most_at_once(server.text, 3) == 1
-    wait_for(lambda: len(server.workers()) in (3, 4), "three workers again")
+    assert most_at_once(server.text, size) == 1
+    wait_for(lambda: len(server.workers()) in (size, size + 1), "as many workers again")
 
 
 def test_workers_that_are_old_are_replaced_one_by_one(start, leaky):

@@ -38,6 +38,16 @@ def test_unknown_options_hide_nothing(shop):
     ]
 
 
+@pytest.mark.parametrize(("word", "option"), [("-xw3", "-x"), ("-Rx3", "-x"), ("-éR", "-é"), ("-Rb", None)])
+def test_an_unknown_option_among_short_ones_hides_nothing(shop, word, option):
+    told = f"{option} in {word}: there is no such option." if option else f"-b in {word}: it requires an argument."
+    assert mistakes(shop, "shop:app", "--wokers", "3", "-w", "three", word) == [
+        f"--wokers: {NO_OPTION} --workers or --worker-class?",
+        told,
+        "--workers: workers must be a whole number, not 'three'",
+    ]
+
+
 def test_a_second_argument_is_told_what_the_one_is(shop):
     assert mistakes(shop, "run", "shop:app", "--threads", "0") == [
         "argument shop:app: there is one argument, the application (module:attribute), and 'run' is it; leave run out",

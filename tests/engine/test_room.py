@@ -150,6 +150,31 @@ def test_a_stream_gives_its_thread_back_when_another_request_needs_it(tmp_path: 
         assert first.read_response().body == LARGE
 
 
+def test_a_stream_keeps_no_room_for_what_its_client_has_taken(tmp_path: Path) -> None:
+    """One that is never caught up with, as an export of many GiB to somebody far away, whatever its length."""
+    ahead, pieces = 8, 96
+    wanted = threading.Semaphore(ahead)
+    given: list[int] = []
+
+    def one(environ: Environ, start_response: StartResponse) -> Any:
+        start_response("200 OK", [("Content-Length", str(pieces * MIB))])
+        for number in range(pieces):
+            wanted.acquire()
+            yield bytes([number]) * MIB
+            given.append(number)
+
+    with served(one, threads=1, spool_dir=str(tmp_path)) as (engine, url), Client(url, receive_buffer=64 * KIB) as slow:
+        slow.request("/")
+        slow.read_until(b"\r\n\r\n")
+        most = 0
+        for number in range(pieces):
+            wait_for(lambda: len(given) == min(pieces, number + ahead), "the stream to be ahead")  # noqa: B023
+            most = max(most, engine.slot.spooled)
+            assert slow.read_exactly(MIB) == bytes([number]) * MIB
+            wanted.release()
+        assert ahead // 2 * MIB < most < 50 * MIB
+
+
 def test_without_memory_and_files_no_request_is_read_until_clients_have_taken_some(tmp_path: Path) -> None:
     options = {"buffer_memory": 64 * KIB, "spool_dir": str(tmp_path / "missing"), "threads": 2}
     with served(**options) as (engine, url), Client(url, receive_buffer=4096) as slow, Client(url) as other:

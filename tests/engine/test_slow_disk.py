@@ -19,9 +19,12 @@ READING = 1.2
 
 APP = """
 def app(environ, start_response):
-    start_response("200 OK", [])
     if environ["PATH_INFO"] == "/file":
+        length = int(environ["QUERY_STRING"] or 0)
+        write = start_response("200 OK", [("Content-Length", str(length + {size}))])
+        write(bytes(length))
         return environ["wsgi.file_wrapper"](open({path!r}, "rb"))
+    start_response("200 OK", [])
     return [b"quick"]
 """
 
@@ -45,19 +48,21 @@ def slow_disk(tmp_path: Path) -> dict[str, str]:
     return {"LD_PRELOAD": preloading(library), "SLOW_DISK_MS": str(int(READING * 1000))}
 
 
-def test_other_requests_do_not_wait_for_a_slow_disk(tmp_path: Path, slow_disk: dict[str, str]) -> None:
+@pytest.mark.parametrize("before", [0, SIZE], ids=["file", "bytes, then file"])
+def test_other_requests_do_not_wait_for_a_slow_disk(tmp_path: Path, slow_disk: dict[str, str], before: int) -> None:
     file = tmp_path / "large"
     content = os.urandom(1 << 20) * (SIZE >> 20)
     file.write_bytes(content)
-    (tmp_path / "served.py").write_text(APP.format(path=str(file)))
-    with Server(tmp_path, "--workers", "1", "served:app", **slow_disk) as server:
+    (tmp_path / "served.py").write_text(APP.format(path=str(file), size=SIZE))
+    with Server(tmp_path, "--workers", "1", "--send-buffer", "64MiB", "served:app", **slow_disk) as server:
         received: list[bytes] = []
 
         def download() -> None:
             with Client(server.url, receive_buffer=64 * 1024) as client:
-                client.request("/file")
+                client.request(f"/file?{before}")
                 client.read_until(b"\r\n\r\n")
                 client.hurry()
+                assert client.read_exactly(before) == bytes(before)
                 received.append(client.read_exactly(SIZE))
 
         loading = threading.Thread(target=download)
@@ -79,7 +84,7 @@ def test_a_file_that_is_late_goes_to_no_other_client(tmp_path: Path, slow_disk: 
     """The deadline passes while a thread is about to send: what it sends to must not be the next connection by then."""
     file = tmp_path / "file"
     file.write_bytes(os.urandom(1 << 16))
-    (tmp_path / "served.py").write_text(APP.format(path=str(file)))
+    (tmp_path / "served.py").write_text(APP.format(path=str(file), size=file.stat().st_size))
     arguments = ("--workers", "1", "--timeout", "0.3", "served:app")
     with Server(tmp_path, *arguments, **slow_disk) as server, Client(server.url) as late:
         late.request("/file")

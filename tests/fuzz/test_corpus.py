@@ -8,15 +8,14 @@ import pytest
 from fuzz.differences import DIFFERENCES, explained
 from fuzz.targets import TARGETS
 from fuzz.targets.differential import check, read, read_h11, read_httptools
-from tests.support.sanitized import FUZZ_BUILD
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "fuzz" / "corpus"
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_input_holds(target):
-    command = [sys.executable, "-m", "fuzz.replay", FUZZ_BUILD, target, str(CORPUS / target)]
+def test_every_input_holds(fuzz_build, target):
+    command = [sys.executable, "-m", "fuzz.replay", fuzz_build, target, str(CORPUS / target)]
     said = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
     assert said.returncode == 0, said.stderr
     assert int(said.stdout) == len(list((CORPUS / target).iterdir())) > 0

@@ -96,7 +96,7 @@ def test_a_drain_that_takes_too_long_cuts_the_greenlets_off(folder):
         wait_for(lambda: int(server.get("/beats")[1]), "the worker to be at it")
         assert server.stop() == 0
         assert client.is_closed()
-        assert re.search(r"no more time to drain and cuts off 1: GET /late \d", server.text)
+        assert re.search(r"no more time to drain and cuts off 1: GET /late, \d", server.text)
 
 
 def test_a_delayed_drain(folder):

@@ -3,12 +3,16 @@
 import base64
 import logging
 import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 
+import pronghorn.observe
 from pronghorn.errors import SettingsError
 from pronghorn.observe.access import AccessLog
+from pronghorn.options.access_format import Kind
 from pronghorn.options.logs import LogOptions
 
 DEFAULT = LogOptions().access_log_format
@@ -237,3 +241,10 @@ def test_losses_are_told_in_the_error_log(tmp_path, caplog):
     os.close(reader)
     assert len(taken.splitlines()) == 31 - lost
     assert set(taken.splitlines()) == {b"x" * 4000}
+
+
+def test_both_lists_of_the_pieces_of_a_line_say_the_same():
+    double = Path(pronghorn.observe.__file__).with_name("access.pxd").read_text()
+    listed = double.partition("# access_format.Kind\n")[2].partition("\n\n")[0]
+    pairs = re.findall(r"^    (\w+) = (\d+)$", listed, re.MULTILINE)
+    assert [(name, int(number)) for name, number in pairs] == [(kind.name, kind.value) for kind in Kind]

@@ -4,13 +4,13 @@ Steps are octets looked at and calls of wire/cursor.pxd, counted in a build of t
 it). Time would say the same less surely.
 """
 
+import functools
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.support.sanitized import FUZZ_BUILD
 
 ROOT = Path(__file__).parents[2]
 SIZES = {
@@ -106,16 +106,21 @@ def filled(target, parts, size):
     return block
 
 
-def count(inputs):
+def count(build, inputs):
     """How many steps each costs: one process counts them all."""
-    command = [sys.executable, "-m", "fuzz.steps", FUZZ_BUILD]
+    command = [sys.executable, "-m", "fuzz.steps", build]
     said = subprocess.run(command, cwd=ROOT, input=json.dumps(inputs), text=True, stdout=subprocess.PIPE, check=True)
     return json.loads(said.stdout)
 
 
-@pytest.fixture(scope="module")
-def steps():
+@pytest.fixture
+def steps(fuzz_build):
     """How many octets each case has at either size, and how many steps they cost."""
+    return count_cases(fuzz_build)
+
+
+@functools.cache
+def count_cases(build):
     rows, inputs = [], []
     for target, name, way in CASES:
         for size in (SIZES[target], 8 * SIZES[target]):
@@ -123,7 +128,7 @@ def steps():
             rows.append((target, name, way, len(data)))
             inputs.append([target, data.decode("latin-1"), WAYS[way], LIMIT])
     counted = {}
-    for (*case, size), cost in zip(rows, count(inputs), strict=True):
+    for (*case, size), cost in zip(rows, count(build, inputs), strict=True):
         counted.setdefault(tuple(case), []).append((size, cost))
     return counted
 
@@ -134,16 +139,16 @@ def test_rules_26_and_45_steps_are_linear(steps, target, name, way):
     assert 0 < many <= 9 * few
 
 
-def test_a_request_line_that_is_refused_is_read_once():
+def test_a_request_line_that_is_refused_is_read_once(fuzz_build):
     size = 4096
     good, bad = (b"GET http://" + b"a" * size + port + b" HTTP/1.1" + END for port in (b":80", b":port"))
-    cost, cost_of_refusal = count([["head", line.decode(), 1 << 30, LIMIT] for line in (good, bad)])
+    cost, cost_of_refusal = count(fuzz_build, [["head", line.decode(), 1 << 30, LIMIT] for line in (good, bad)])
     # Beside what the good one costs: its octets are looked at once more, for one that may not stand in any line.
     assert cost_of_refusal <= cost + 1.1 * size
 
 
-def test_a_proxy_line_without_end_is_read_again_for_107_octets_at_most_cve_2026_47736():
+def test_a_proxy_line_without_end_is_read_again_for_107_octets_at_most_cve_2026_47736(fuzz_build):
     """Byte by byte, each time from its start: the most that there may be of one bounds what that costs."""
     lines = [b"PROXY " + b"1" * size for size in (102, 10_000)]
-    cost, cost_of_more = count([["proxy", line.decode(), 1, LIMIT] for line in lines])
+    cost, cost_of_more = count(fuzz_build, [["proxy", line.decode(), 1, LIMIT] for line in lines])
     assert 0 < cost == cost_of_more <= 107 * 107

@@ -8,7 +8,7 @@ from cpython.dict cimport PyDict_Copy
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pronghorn.engine.connection cimport Connection
-from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_out, stop_if_forked
+from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_beside, stop_if_forked
 
 from pronghorn.apps.handed import Request, Response
 
@@ -67,7 +67,7 @@ cdef class Hooked(Handler):
     cdef int _call_after(self, Exchange exchange, request) except -1:
         try:
             if not exchange.abandoned:
-                flush_out(exchange.thread, exchange.connection)     # nobody waits for the hook
+                flush_beside(exchange.host, exchange.thread, exchange.connection)   # nobody waits for the hook
             # What is left of the request's time is the hook's; if it is over, nothing is raised in its place.
             if exchange.interrupted:
                 exchange.leave()

@@ -24,7 +24,7 @@ from pronghorn.apps.peers cimport Peers
 from pronghorn.apps.section cimport Section, SectionCache
 from pronghorn.debug cimport DEBUG, REQUESTS, Witness
 from pronghorn.engine.connection cimport Connection, local_address
-from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_out, stop_if_forked
+from pronghorn.engine.exchange cimport Exchange, Handler, Host, flush_beside, stop_if_forked
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     S_ISREG,
@@ -449,8 +449,9 @@ cdef class WSGI(Handler):
                 finally:
                     close = getattr(result, "close", None)
                     if close is not None:
-                        if call.thread.lost:
-                            flush_out(call.thread, call.connection)     # no next leader would, while it takes its time
+                        # It may take its time. Should we lose the baton meanwhile, the next leader does this.
+                        if not call.abandoned and not call.host.leads(call.thread):
+                            flush_beside(call.host, call.thread, call.connection)
                         close()
             call.end()
         except BaseException:

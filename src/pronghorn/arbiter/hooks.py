@@ -2,12 +2,15 @@
 
 Hooks are functions, so they cannot travel from the process that prepares a reload: once that has shown that the
 configuration can be read in time, the arbiter reads the hooks itself. A hook that waits holds the arbiter up, as with
-Gunicorn, while the workers serve; but for `boot_timeout` at most, or a stop would never be obeyed.
+Gunicorn, while the workers serve; but for `boot_timeout` at most, or a stop would never be obeyed. Where one is called
+for each worker that has ended, that is the time of all its calls, or the stop would take as many times as long.
 """
 
 import contextlib
+import logging
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any
@@ -19,6 +22,8 @@ from pronghorn.options import Settings
 from pronghorn.worker import native
 from pronghorn.worker.handed import Application, Configuration, Log, Worker
 from pronghorn.worker.hooks import Hooks, Life, tell
+
+log = logging.getLogger("pronghorn.error")
 
 
 class Sock:
@@ -72,6 +77,7 @@ class ArbiterHooks:
     def __init__(self, settings: Settings, hooks: Hooks) -> None:
         self.server = Server(settings)
         self._settings, self._hooks = settings, hooks
+        self._taken: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<arbiter's {self._hooks}>"
@@ -130,6 +136,10 @@ class ArbiterHooks:
         if worker is not None:
             self._try_call("child_exit", worker)
 
+    def renew(self) -> None:
+        """Each hook has its whole time again: nobody waits for a stop."""
+        self._taken.clear()
+
     def end(self) -> None:
         """All is over."""
         self._try_call("on_exit")
@@ -138,22 +148,36 @@ class ArbiterHooks:
         """Calls a hook of a generation that may not serve yet."""
         self.server.show(generation.settings)
         try:
-            self._call_in_time(generation.hooks, name, *arguments)
+            self._call_in_time(self._limit, generation.hooks, name, *arguments)
         finally:
             self.server.show(self._settings)
 
     def _try_call(self, name: str, *arguments: object) -> None:
-        """Calls a hook of the serving generation; if it raises, the log says so."""
+        """Calls a hook of the serving generation, in what is left of its time; if it raises, the log says so."""
+        if name not in self._hooks:
+            return
+        left = self._limit - self._taken.get(name, 0.0)
+        if left <= 0:
+            log.error("%s is not called: its calls have taken %g s (boot_timeout) already", name, self._limit)
+            return
+        began = time.monotonic()
         try:
-            self._call_in_time(self._hooks, name, *arguments)
+            self._call_in_time(left, self._hooks, name, *arguments)
         except HookError as error:
             tell(error)
+        finally:
+            self._taken[name] = self._taken.get(name, 0.0) + time.monotonic() - began
 
-    def _call_in_time(self, hooks: Hooks, name: str, *arguments: object) -> None:
+    @property
+    def _limit(self) -> float:
+        return self._settings.fleet.boot_timeout
+
+    def _call_in_time(self, limit: float, hooks: Hooks, name: str, *arguments: object) -> None:
         if name not in hooks:
             return
-        limit = self._settings.fleet.boot_timeout
-        late = f"it takes longer than {limit:g} s (boot_timeout)"
+        late = f"it takes longer than {self._limit:g} s (boot_timeout)"
+        if limit < self._limit:
+            late += " with its calls before"
         try:
             with at_most(limit, late):
                 _call(hooks, name, self.server, *arguments)

@@ -18,8 +18,8 @@ from pronghorn.apps.load import enter_surroundings, load
 from pronghorn.arbiter.banner import banner
 from pronghorn.arbiter.command import obstacle
 from pronghorn.arbiter.decide import decide, next_wakeup
-from pronghorn.arbiter.events import Event, Started, Tick
-from pronghorn.arbiter.fleet import Fleet
+from pronghorn.arbiter.events import Event, PredecessorGone, Started, SuccessorEnded, Tick
+from pronghorn.arbiter.fleet import Fleet, Phase
 from pronghorn.arbiter.generation import Generation
 from pronghorn.arbiter.hooks import ArbiterHooks
 from pronghorn.arbiter.lineage import Lineage
@@ -32,6 +32,7 @@ from pronghorn.arbiter.preparation import Sources
 from pronghorn.arbiter.signals import SIGNALS, Signals, Stopped
 from pronghorn.arbiter.succession import Predecessor
 from pronghorn.arbiter.surroundings import Surroundings
+from pronghorn.arbiter.upgrade import stands_back
 from pronghorn.engine.linux import set_process_name
 from pronghorn.linux import open_selector
 from pronghorn.observe import log as observe_log
@@ -198,6 +199,8 @@ class _Arbiter:
         """Until Leave; its status."""
         self._handle(Started())
         while self._performer.status is None:
+            if self.fleet.phase is Phase.SERVING:
+                self._performer.renew_hooks()
             for event in self._wait():
                 self._handle(event)
             self._notifier.watch(self.fleet, self._performer.heartbeats, time.monotonic())
@@ -234,7 +237,14 @@ class _Arbiter:
             if self.fleet.proven and not proven and self.fleet.explained != self.fleet.generation:
                 self._performer.serves(self.fleet.generation)
         self._notifier.update(self.fleet, time.monotonic())
-        self._gauge.show(len(self.fleet.workers))
+        self._count_workers(event)
+
+    def _count_workers(self, event: Event) -> None:
+        """Tells statsd. During an upgrade whoever serves does: the workers that drain are no outage."""
+        if isinstance(event, (PredecessorGone, SuccessorEnded)):
+            self._gauge.forget()
+        if not stands_back(self.fleet):
+            self._gauge.show(len(self.fleet.workers))
 
     def __repr__(self) -> str:
         fleet = self.fleet

@@ -168,6 +168,10 @@ class Performer:
         """The first worker is ready, of this generation."""
         log.info("%s", served(self._generations[generation].settings))
 
+    def renew_hooks(self) -> None:
+        """Nobody waits for a stop: each hook has its whole time again."""
+        self._means.hooks.renew()
+
     def resized(self, before: int, wanted: int) -> None:
         """Another number of workers is wanted."""
         self._means.hooks.resize(before, wanted)

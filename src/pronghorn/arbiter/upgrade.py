@@ -181,6 +181,11 @@ def release(fleet: Fleet) -> Fleet:
     return replace(fleet, successor=replace(successor, kill_at=None))
 
 
+def stands_back(fleet: Fleet) -> bool:
+    """Whether the other of two arbiters serves: this one does not yet, or has made room."""
+    return bool(fleet.predecessor and not fleet.announced) or (fleet.paused and fleet.successor is not None)
+
+
 def may_leave(fleet: Fleet) -> bool:
     """Whether this arbiter has handed everything over: its successor serves and the last worker is gone."""
     successor = fleet.successor

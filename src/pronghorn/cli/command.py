@@ -48,13 +48,32 @@ class Command(click.Command):
                 extra = super().parse_args(ctx, list(words))
             except (click.NoSuchOption, click.BadOptionUsage) as error:
                 # All problems are told at once: it is taken out, and the others are read.
-                words.remove(_word_of(words, error))
-                mistakes.append(one_line(error))
+                mistakes.append(self._take_out(words, error))
         # Whether the word behind an unknown option was its value nobody knows, so none is one too many then.
         if extra and not mistakes:
             mistakes.append(_one_too_many(ctx.params["app"], extra[0]))
         ctx.meta[MISTAKES] = mistakes
         return extra
+
+    def _take_out(self, words: list[str], error: click.NoSuchOption | click.BadOptionUsage) -> str:
+        """Take the option that the error is about out of the words; the error as a line.
+
+        Short ones may stand together, as in `-Rx3`. Whether what is behind an unknown one was its value nobody knows.
+        """
+        name, line = error.option_name, one_line(error)
+        valued = {flag for option in self.params if not getattr(option, "is_flag", False) for flag in option.opts}
+        for index, word in enumerate(words):
+            if word.partition("=")[0] == name:
+                del words[index]
+                return line
+            letters = word[1:] if word.startswith("-") and not word.startswith("--") else ""
+            for at, flag in enumerate((f"-{letter}" for letter in letters), 1):
+                if flag == name:
+                    words[index : index + 1] = [word[:at]] if at > 1 else []
+                    return f"{name} in {word}{line.removeprefix(name)}"
+                if flag in valued:
+                    break
+        raise error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections."""
@@ -149,15 +168,6 @@ def one_line(error: Exception) -> str:
     elif isinstance(error, click.BadOptionUsage):
         message = f"{error.option_name}: " + message.replace(f"Option {error.option_name!r} ", "it ")
     return " ".join(message.split())
-
-
-def _word_of(words: Sequence[str], error: click.NoSuchOption | click.BadOptionUsage) -> str:
-    """The word that the error is about. The error itself where that cannot be told, as with `-xw3`."""
-    name = error.option_name
-    for word in words:
-        if word.partition("=")[0] == name or (len(name) == len("-x") and word.startswith(name)):
-            return word
-    raise error
 
 
 def _one_too_many(app: object, word: str) -> str:

@@ -9,7 +9,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
 
-from pronghorn.debug cimport CONNECTIONS, FILE_SLICES, hand_over_point, tally
+from pronghorn.debug cimport CONNECTIONS, FILE_SLICES, expect, hand_over_point, tally
 from pronghorn.engine.linux cimport MSG_MORE, SIOCINQ, SIOCOUTQ, ioctl, sendfile
 from pronghorn.engine.posix cimport (
     AF_INET,
@@ -37,10 +37,15 @@ from pronghorn.wire.buffer cimport release
 
 cdef extern from "Python.h":
     int PyList_SetSlice(list list, Py_ssize_t low, Py_ssize_t high, PyObject* items) except -1
+    bint PyGC_Disable()
+    bint PyGC_Enable()
 
 cdef enum:
     SENDFILE_TURN = 8 << 20     # octets a turn: a peer that reads at memory speed must not keep the loop to itself
     SPOOLED_LEAST = 16 * 1024   # octets; fewer are not worth a descriptor
+    # Octets of a spool file; then the next one is begun. What a peer has taken of a stream is given back with its file,
+    # and without an end to that a long stream whose peer never catches up would keep all of it.
+    SPOOLED_MOST = 32 << 20
 
 
 @cython.final
@@ -82,17 +87,12 @@ cdef class Connection:
         )
 
     cdef int put(self, bytes data, size_t start) except -1:
-        """Queues `data` from `start` on, without copying it."""
-        # First what makes objects: the collector may let the loop run, and that may send from the outbox or close the
-        # connection.
-        cdef list fresh = [] if self.outbox is None else None
-        if start and self.outbox:
-            data = data[start:]
-            start = 0
+        """Queues `data` from `start` on, without copying it; `start` is 0 behind other pieces."""
         if self.broken:
             return 0
         if self.outbox is None:
-            self.outbox = fresh
+            self.outbox = empty_list()
+        expect(start == 0 or len(self.outbox) == 0)
         if not self.outbox:
             self.outbox_start = start
         self.outbox.append(data)
@@ -105,13 +105,14 @@ cdef class Connection:
 
     cdef int put_file(self, int fd, long offset, uint64_t size) except -1:
         """Queues `size` bytes of a file. The descriptor is duplicated: the application closes its own."""
-        cdef int own = os.dup(fd)       # one that no program of the application's inherits
         cdef FileSlice piece = FileSlice.__new__(FileSlice)
-        piece.fd = own
+        piece.fd = os.dup(fd)       # one that no program of the application's inherits
         piece.offset = offset
         piece.left = size
+        if self.broken:
+            return 0        # its request's deadline passed meanwhile, and the loop has closed it
         if self.outbox is None:
-            self.outbox = []
+            self.outbox = empty_list()
         if not self.outbox:
             self.outbox_start = 0
         self.outbox.append(piece)
@@ -128,7 +129,8 @@ cdef class Connection:
     cdef int _spool_outbox(self) except -1:
         cdef FileSlice own = None
         cdef bytes piece
-        cdef Py_ssize_t first = len(self.outbox)
+        cdef list pieces = empty_list()
+        cdef Py_ssize_t at_piece, first = len(self.outbox)
         cdef size_t start = 0
         cdef long at
         cdef uint64_t size = 0
@@ -141,10 +143,11 @@ cdef class Connection:
             size -= start
         if size < SPOOLED_LEAST:
             return 0
-        pieces = self.outbox[first:]
+        for at_piece in range(first, len(self.outbox)):
+            pieces.append(self.outbox[at_piece])
         if first:
             own = <FileSlice>self.outbox[first - 1]
-        if own is None or own.room is None:
+        if own is None or own.room is None or own.on_disk >= SPOOLED_MOST:
             own = self._own_slice()
         self.room.take_disk(<int64_t>size)
         own.on_disk += <int64_t>size        # whatever happens: it is given back with the file
@@ -181,7 +184,8 @@ cdef class Connection:
         while result == 0 and self.outbox is not None and done < len(self.outbox):
             item = self.outbox[done]
             if isinstance(item, FileSlice):
-                result = self._drain_file(<FileSlice>item)
+                # The loop reads a file only in a turn that counts as a call (Pool._drain_file): a disk may be slow.
+                result = 1 if self.state == SENDING else self._drain_file(<FileSlice>item)
             else:
                 more = done + 1 < len(self.outbox) or self.closing  # the close that follows sends what MSG_MORE keeps
                 result = self._drain_bytes(<bytes>item, MSG_NOSIGNAL | (MSG_MORE if more else 0))
@@ -308,6 +312,20 @@ cdef class Connection:
         hard.l_onoff = 1
         hard.l_linger = 0
         setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+
+
+cdef list empty_list():
+    """Made without the collector, which runs finalizers: those may let other threads run.
+
+    Between a look at an outbox and its change nobody may come. The next leader may hold in hand what this thread had
+    said (Pool._take_over); what either adds or sends then would stand in front of what the other has begun to add.
+    """
+    cdef bint collects = PyGC_Disable()
+    try:
+        return []
+    finally:
+        if collects:
+            PyGC_Enable()
 
 
 cdef int unacked_by(int fd) noexcept:

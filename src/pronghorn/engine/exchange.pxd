@@ -19,7 +19,8 @@ cdef class PoolThread:
     """What one pool thread owns: its seat, and the buffers it reads into and renders into."""
     cdef readonly int seat
     cdef uint64_t ticket        # of the call it is in; 0 outside
-    cdef bint lost              # it has lost the baton
+    cdef bint lost              # it has lost the baton, and knows
+    cdef bint awaits_peer       # in wait_for_peer: its call is not silent, whatever the time
     cdef Connection connection  # whose bytes stand in `out`
     cdef Exchange exchange      # the call it is in
     cdef uint64_t overdue_ns    # when that call's deadline passed
@@ -47,6 +48,8 @@ cdef class Host:
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1
     # The application goes on, and has said what the peer has not taken yet: the loop sends it meanwhile.
     cdef int send_beside(self, Connection connection) except -1
+    # Whether it has the baton still: then the next leader sends what stands in `out`, should the call last.
+    cdef bint leads(self, PoolThread thread) noexcept
     # A call has chosen its own deadline: the loop must look at it by then.
     cdef int watch_deadline(self, uint64_t at_ns) except -1
 
@@ -153,3 +156,5 @@ cdef void stop_if_forked() noexcept
 cdef int queue_out(PoolThread thread, Connection connection, size_t done) except -1
 # Sends what stands in thread.out to its connection; the rest waits in the connection's outbox.
 cdef int flush_out(PoolThread thread, Connection connection) except -1
+# The same before its thread does something that may last, or while it does: the loop sends the rest meanwhile.
+cdef int flush_beside(Host host, PoolThread thread, Connection connection) except -1

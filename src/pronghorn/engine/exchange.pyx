@@ -55,6 +55,9 @@ cdef class Host:
     cdef int send_beside(self, Connection connection) except -1:
         raise NotImplementedError
 
+    cdef bint leads(self, PoolThread thread) noexcept:
+        return False
+
     cdef int watch_deadline(self, uint64_t at_ns) except -1:
         raise NotImplementedError
 
@@ -146,9 +149,10 @@ os.register_at_fork(after_in_child=_note_child, after_in_parent=_note_parent)
 
 
 cdef int queue_out(PoolThread thread, Connection connection, size_t done) except -1:
-    cdef size_t size = thread.out.size - done
-    thread.out.size = 0     # first: the collector may let the next leader run, which sends what stands in `out`
-    return connection.put_copy(thread.out.data + done, size) if size else 0
+    if done < thread.out.size:
+        connection.put_copy(thread.out.data + done, thread.out.size - done)
+    thread.out.size = 0
+    return 0
 
 
 cdef int flush_out(PoolThread thread, Connection connection) except -1:
@@ -176,6 +180,13 @@ cdef int flush_out(PoolThread thread, Connection connection) except -1:
         queue_out(thread, connection, done)
     if thread.out.capacity > 4 * OUT_ENOUGH:
         release(&thread.out)        # one huge response must not cost its memory for ever
+    return 0
+
+
+cdef int flush_beside(Host host, PoolThread thread, Connection connection) except -1:
+    flush_out(thread, connection)
+    if connection.outbox is not None and not connection.broken:
+        host.send_beside(connection)
     return 0
 
 

@@ -52,8 +52,8 @@ cdef class Incidents:
             return 0
         now = monotonic_ns()
         if self.told_ns[kind] and (self.untold[kind] or now < self.told_ns[kind] + SILENCE):
+            self.latest[kind] = (text, values)      # first: the collector may let tell_rest run
             self.untold[kind] += 1
-            self.latest[kind] = (text, values)
             self.due_ns = min(self.due_ns, self.told_ns[kind] + SILENCE)
             return 0
         self.told_ns[kind] = now

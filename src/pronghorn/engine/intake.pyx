@@ -90,7 +90,8 @@ cdef class Intake(Outlet):
     cdef int _read_on(self) except -1:
         cdef Connection connection
         self.pressed = False
-        waiting, self.held_back = self.held_back, []
+        fresh = []      # first: the collector may let others run
+        waiting, self.held_back = self.held_back, fresh
         for connection in waiting:
             if connection.state == READING:
                 self._set_interest(connection, EPOLLIN)

@@ -192,13 +192,23 @@ cdef class Engine(Intake):
         for thread in self.threads:
             exchange = thread.exchange
             if exchange is not None and not exchange.abandoned:
-                found.append(f"{describe(exchange)} {(now - exchange.called_ns) / 1e9:.1f} s")
+                found.append(describe_call(thread, exchange, now))
         found += [f"{describe(exchange)} waiting for a thread" for exchange in (*self.queue, *self.lane)]
         for fd in range(self.table_size):
             if self.table[fd] != NULL and (<Connection>self.table[fd]).state == SENDING:
                 connection = <Connection>self.table[fd]
                 found.append(f"{connection.outbox_size} unsent bytes for {connection.address or 'a unix socket'}")
         return found
+
+    def lost(self):
+        """The calls that are past their deadline, were answered, and have not come back, in words."""
+        cdef PoolThread thread
+        cdef uint64_t now = monotonic_ns()
+        return [
+            describe_call(thread, thread.exchange, now)
+            for thread in self.threads
+            if thread.exchange is not None and thread.exchange.abandoned
+        ]
 
     def start(self, *, bint accepting=True):
         """Starts the loop on threads of its own, and to accept unless `accepting` is false.
@@ -283,8 +293,8 @@ cdef class Engine(Intake):
         self.timing = self.now - self.batch_ns > LONG_BATCH
         self._expire(thread)
         if self.unflushed_ns and self.now >= self.unflushed_ns + FLUSH_LOG:
+            self.unflushed_ns = 0       # first: while lines are written other threads may add some
             self.recorder.flush()
-            self.unflushed_ns = 0
         if self.now >= self.overdue_check_ns:
             self._check_overdue(thread)
         if self.now >= self.incidents.due_ns:
@@ -393,6 +403,7 @@ cdef class Engine(Intake):
         cdef uint32_t serial = <uint32_t>(data >> 32)
         cdef uint64_t value
         cdef Connection connection
+        cdef bint owned
         if serial == LISTENER:
             return self._accept(thread, fd)
         if serial == WAKE:
@@ -403,9 +414,10 @@ cdef class Engine(Intake):
         connection = <Connection>self.table[fd]
         if connection.serial != serial:
             return 0
-        if connection.state == RUNNING and connection.interest == EPOLLOUT and events & EPOLLOUT:
+        owned = connection.state == RUNNING or connection.state == QUEUED
+        if owned and connection.interest == EPOLLOUT and events & EPOLLOUT:
             return self._send_on(connection)
-        if connection.state == RUNNING or connection.state == QUEUED or connection.returned:
+        if owned or connection.returned:
             # Not the loop's to touch now, or what it has sent is not served yet: disarm, so that a level-triggered
             # event does not turn the loop; it comes back with it.
             self._set_interest(connection, 0)
@@ -517,6 +529,15 @@ cdef class Engine(Intake):
         self._change("stopped")
         self.stopped.set()
         return 0
+
+
+cdef str describe_call(PoolThread thread, Exchange exchange, uint64_t now):
+    """As the scoreboard says it, which has no room for what many greenlets run."""
+    client = f"client {exchange.connection.address}, " if exchange.connection.address else ""
+    return (
+        f"{describe(exchange)}, {(now - exchange.called_ns) / 1e9:.1f} s "
+        f"({client}request {exchange.request_id()}, thread pronghorn-{thread.seat})"
+    )
 
 
 cdef str describe(Exchange exchange):

@@ -31,7 +31,8 @@ cdef class Outlet(Patience):
         eventfd_write(self.wake_fd, 1)
 
     cdef int _send_on(self, Connection connection) except -1:
-        """Sends what the application has said, while it is about to say more (PEP 3333, "Buffering and Streaming")."""
+        """Sends what the application has said, while it is about to say more (PEP 3333, "Buffering and Streaming"), and
+        what is left of earlier responses while a request waits or runs."""
         cdef int result
         if connection.at_outbox:        # its thread is at it, and asks again when it goes back to the application
             return self._set_interest(connection, 0)
@@ -85,7 +86,8 @@ cdef class Outlet(Patience):
         cdef int result
         if not self.held:
             return 0
-        held, self.held = self.held, []
+        fresh = []      # first: the collector may let others run
+        held, self.held = self.held, fresh
         for connection in held:
             if connection.state != SENDING:
                 continue        # closed meanwhile
@@ -125,7 +127,8 @@ cdef class Outlet(Patience):
                 self._wake()        # it may have been the last one the drain waits for
             return 0
         if connection.state == QUEUED:
-            return 0
+            # What its earlier responses have left does not wait until this request has a thread.
+            return 0 if connection.outbox is None else self.send_beside(connection)
         if connection.outbox is not None:
             connection.state = SENDING
             self._set_interest(connection, EPOLLOUT)

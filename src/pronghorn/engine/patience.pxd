@@ -10,6 +10,7 @@ cdef enum:
 
 
 cdef class Patience(Pool):
+    cdef int _wait_for_peer(self, PoolThread thread, Connection connection) except -1
     cdef bint _needs_threads(self) noexcept
     cdef bint _put_aside(self, Connection connection) except -1
     # A response was taken too slowly.

@@ -7,7 +7,7 @@ from libc.stdint cimport uint64_t
 
 from pronghorn.engine.baton cimport MAX_SEATS, baton_pass
 from pronghorn.engine.connection cimport RUNNING, SEND, Connection
-from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_out
+from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_beside
 from pronghorn.engine.incidents cimport LATE_READER, NO_STORAGE_LEFT
 from pronghorn.engine.overdue cimport places_of, tell_overdue
 from pronghorn.engine.pool cimport Pool
@@ -29,6 +29,14 @@ cdef uint64_t STUCK_AFTER = 5 * <uint64_t>SECOND    # a thread has to come back 
 
 cdef class Patience(Pool):
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
+        thread.awaits_peer = True
+        try:
+            self._wait_for_peer(thread, connection)
+        finally:
+            thread.awaits_peer = False
+        return 0
+
+    cdef int _wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         cdef int found
         cdef uint64_t now = monotonic_ns(), progress = now
         cdef uint64_t enough = self.high_water // 2
@@ -36,25 +44,23 @@ cdef class Patience(Pool):
         if self._needs_threads() and self._put_aside(connection):
             return 0
         connection.begin_pace(now)
-        if thread.lost:
-            if thread.seat < MAX_SEATS:
-                self._take_verdict(thread)      # whatever it was computing, the lane need not wait for it any more
-        else:
-            self._flush_held()
+        if not thread.lost:
             if baton_pass(self.baton, thread.ticket):
-                thread.lost = True
-        # In slices: a stop of the engine, or the request's deadline, may end the wait.
+                thread.lost = True      # and the next leader sends what is held, whether it was we who passed it or not
+            else:
+                self._flush_held()
+        if thread.lost and thread.seat < MAX_SEATS:
+            self._take_verdict(thread)      # whatever it was computing, the lane need not wait for it any more
+        # In slices: a stop of the engine may end the wait.
         while (
             (connection.outbox_size > enough or (connection.outbox_size and self.room.is_full()))
             and not connection.broken
-            and connection.state == RUNNING
             and not self.finished
         ):
             found = self._wait_writable(connection.fd)
-            if connection.state != RUNNING or connection.broken:
+            if connection.broken:
                 break
             now = monotonic_ns()
-            thread.exchange.progress_ns = now       # a slow peer is not the application's fault
             late = now - progress > self.queues[SEND].duration_ns
             if found > 0:
                 connection.drain()
@@ -67,6 +73,8 @@ cdef class Patience(Pool):
                 connection.forget_outbox()
             if self._needs_threads() and self._put_aside(connection):
                 break
+        if self.finished:
+            connection.broken = True    # nobody sends the rest: an endless response would fill the memory with it
         return 0
 
     cdef bint _needs_threads(self) noexcept:
@@ -79,7 +87,8 @@ cdef class Patience(Pool):
         As nginx does it: an application's thread is too dear to wait for a peer when others need it.
         """
         cdef int before = connection.state
-        if connection.outbox is None or connection.outbox_size > PUT_ASIDE:
+        # Of one that is given up its own thread may be at the outbox.
+        if connection.outbox is None or connection.broken or connection.outbox_size > PUT_ASIDE:
             return False
         connection.state = RUNNING      # a slow disk lets others run meanwhile
         try:
@@ -138,6 +147,8 @@ cdef class Patience(Pool):
             elif exchange.timeout_ns == 0:
                 continue
             else:
+                if late.awaits_peer:
+                    exchange.progress_ns = self.now     # a slow peer is not the application's fault
                 due = exchange.progress_ns + exchange.timeout_ns
                 if self.now >= due:
                     self._call_overdue(thread, late, exchange)
@@ -153,14 +164,14 @@ cdef class Patience(Pool):
         is done, without letting go of the GIL, and then it is logged: meanwhile the call may come back.
         """
         cdef Connection connection = exchange.connection
-        frame = self._frame_of(late)
-        if late.exchange is not exchange or exchange.leaving:
+        # Before the call is looked at: this makes objects, and the collector may let it come back.
+        places = places_of(self._frame_of(late))
+        if late.exchange is not exchange or exchange.leaving or late.awaits_peer:
             return 0
-        places = places_of(frame)
         outcome = "it has been answered already"
         self._interrupt(late, exchange)
         late.overdue_ns = self.now
-        flush_out(late, connection)         # what it said before, for other requests of this connection
+        flush_beside(self, late, connection)    # what it said before, for other requests of this connection
         if exchange.ended:
             exchange.progress_ns = self.now     # it is answered; what lasts is the application's close()
         else:

@@ -35,7 +35,16 @@ from pronghorn.engine.connection cimport (
     Connection,
     disarm,
 )
-from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, flush_out, may_be_shared, stop_if_forked
+from pronghorn.engine.exchange cimport (
+    Exchange,
+    PoolThread,
+    discharge,
+    enlist,
+    flush_beside,
+    flush_out,
+    may_be_shared,
+    stop_if_forked,
+)
 from pronghorn.engine.incidents cimport (
     LATE_BODY,
     LATE_HEAD,
@@ -49,6 +58,7 @@ from pronghorn.engine.posix cimport (
     clock_ns,
     close,
     load_int,
+    load_u64,
     monotonic_ns,
 )
 from pronghorn.engine.routes cimport blocks, computes, learn_quick, learn_slow, route_of
@@ -184,8 +194,12 @@ cdef class Pool(Sockets):
         # Responses that the old leader was saving up for one send must not wait for the call it is in now.
         old = <PoolThread>self.threads[before]
         if old.connection is not None:
-            flush_out(old, old.connection)
+            flush_beside(self, old, old.connection)
         return self._flush_held()
+
+    cdef bint leads(self, PoolThread thread) noexcept:
+        # `lost` is what a thread finds out when its call is over.
+        return not thread.lost and load_u64(&self.baton.word) == thread.ticket
 
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
         """A complete request."""
@@ -266,7 +280,7 @@ cdef class Pool(Sockets):
                 thread.ticket = baton_enter(baton)
             self.handler.run(exchange)
             if self.recorder is not None and self.recorder.may_wait and not exchange.abandoned:
-                flush_out(thread, connection)
+                flush_beside(self, thread, connection)
                 self._record(connection, exchange)
         except BaseException:
             # The handler answers for the application's faults; this is one of ours, or no memory even for a 500.

@@ -182,19 +182,18 @@ cdef class Sockets(Host):
     cdef int _drop(self, Connection connection) except -1:
         """Closes and forgets a connection."""
         cdef epoll_event event
+        cdef Exchange exchange = connection.exchange
         if connection.state == CLOSED:
             return 0
         disarm(connection, self.queues)
-        if connection.exchange is not None and (<Exchange>connection.exchange).body is not None:
-            (<Exchange>connection.exchange).body.dispose(False)
         if connection.outbox is not None:
             connection.reset_on_close()     # the peer must not take what it has for the whole
-        if may_be_shared():
-            # A child that holds a copy keeps the socket open, and in epoll: its events would turn the loop for ever.
-            if connection.interest:
-                epoll_ctl(self.epoll, EPOLL_CTL_DEL, connection.fd, &event)
-            if connection.outbox is None:
-                shutdown(connection.fd, SHUT_RDWR)
+        # A child that holds a copy keeps the socket open, and in epoll, and so does sendfile until it is back: its
+        # events would turn the loop meanwhile.
+        if connection.interest and (may_be_shared() or connection.in_sendfile):
+            epoll_ctl(self.epoll, EPOLL_CTL_DEL, connection.fd, &event)
+        if connection.outbox is None and may_be_shared():
+            shutdown(connection.fd, SHUT_RDWR)
         connection.state = CLOSED
         connection.exchange = None
         connection.forget_outbox()
@@ -214,7 +213,10 @@ cdef class Sockets(Host):
         if (self.full or (self.row.starved and not self.accepting)) and not self.draining:
             self.full = False
             self._set_accepting(True)
-        # Last: a log lets others run, and a thread that has lost the baton owns its connection only until then.
+        # Last: a log lets others run, and so does closing a file. A thread that has lost the baton owns its connection
+        # only until then, and one that takes requests from the queue must find this one closed.
+        if exchange is not None and exchange.body is not None:
+            exchange.body.dispose(False)
         if connection.left:
             self.incidents.note(LEFT, "%s left in the middle of a request or a response", (name_of(connection),))
         return 0

@@ -47,6 +47,10 @@ class Gauge:
             statsd.measure(self._name, value, "gauge")
             self._shown = (value, statsd)
 
+    def forget(self) -> None:
+        """Another process may have told another number: the next is told in any case."""
+        self._shown = (-1, None)
+
 
 class Growth:
     """Tells the statsd server by how much counters have grown since it was told last.

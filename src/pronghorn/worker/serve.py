@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import FrameType
@@ -41,11 +42,8 @@ ORPHAN_DRAIN = 1.3
 ORPHAN_END = 1.7
 """Seconds after which an orphan ends whatever it is doing, exit functions of the application included."""
 
-QUICK_STOP = 0.3
-"""Seconds the engine gets to give up its threads when it stops quickly."""
-
 MOST_NAMED = 10
-"""Requests that the line about what a drain cuts off names one by one."""
+"""Requests that a line about what is left names one by one."""
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
 
@@ -116,8 +114,7 @@ def serve(serving: Serving, pending: set[int]) -> int:
             serving.row.beat()
             _step(serving, watch)
             watch.incidents.show(serving.row.incidents)
-    if not serving.engine.join(QUICK_STOP):
-        log.warning("Worker %d leaves threads behind that are still inside the application", os.getpid())
+    _say("leaves behind, inside the application,", serving.engine.lost())
     watch.incidents.show(serving.row.incidents)
     serving.life.end()
     if serving.development is None:  # Werkzeug's debugger keeps the frames it shows, and those their request
@@ -138,21 +135,22 @@ def _step(serving: Serving, watch: Watch) -> None:
             _drain(serving, watch, serving.graceful_timeout)
         elif watch.mode is not Mode.STOPPING:
             serving.life.interrupt()
+            _say("stops at once and cuts off", serving.engine.running())
             _stop(serving, watch)
     if not watch.tired and watch.mode is Mode.SERVING and (why := _fatigue(serving, watch)):
         watch.tired = True
         report.send(serving.report_to, report.Tired(why))
     if watch.mode is Mode.DRAINING and watch.stop_at is not None and time.monotonic() >= watch.stop_at:
-        _say_what_is_cut(serving.engine)
+        _say("has no more time to drain and cuts off", serving.engine.running())
         _stop(serving, watch)
 
 
-def _say_what_is_cut(engine: Engine) -> None:
-    """One line about what a drain leaves unfinished, if anything."""
-    cut = engine.running()
-    if cut:
-        named = "; ".join(cut[:MOST_NAMED]) + (f"; and {len(cut) - MOST_NAMED} more" if len(cut) > MOST_NAMED else "")
-        log.warning("Worker %d has no more time to drain and cuts off %d: %s", os.getpid(), len(cut), named)
+def _say(what: str, requests: Sequence[str]) -> None:
+    """One line about what the worker does with these requests, if there are any."""
+    if requests:
+        more = f"; and {len(requests) - MOST_NAMED} more" if len(requests) > MOST_NAMED else ""
+        named = "; ".join(requests[:MOST_NAMED]) + more
+        log.warning("Worker %d %s %d: %s", os.getpid(), what, len(requests), named)
 
 
 def _fatigue(serving: Serving, watch: Watch) -> str:
