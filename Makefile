@@ -8,7 +8,7 @@ NATIVE := $(shell find src/pronghorn -name '*.pyx' -o -name '*.pxd' -o -name '*.
 STUBS := $(patsubst src.%,%,$(subst /,.,$(basename $(shell find src/pronghorn -name '*.pyi'))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test asan test-asan test-asan-native test-tsan stress stress-tsan test-proxies model fuzz fuzz-all \
+.PHONY: help demo test asan test-asan test-tsan stress stress-tsan test-proxies model fuzz fuzz-all \
 	fuzz-replay fuzz-corpus fuzz-coverage lint types docs build bench faults soak reliability slow compare-security \
 	security dropin clean
 
@@ -47,7 +47,6 @@ test: build build/fuzz/replay/.built  ## the test suite
 # stack by its protector and UBSan's bounds alone. What parses is checked with red zones too, in build/fuzz/sanitized.
 ASAN := build/asan
 ASAN_TESTS ?= tests
-ASAN_NATIVE := $(addprefix tests/,apps engine fuzz observe protocol threads wire worker wsgi) -k 'not gevent'
 ASAN_RUNTIME = $(shell $(CC) -print-file-name=libasan.so):$(shell $(CC) -print-file-name=libubsan.so)
 ASAN_CFLAGS := -fsanitize=address,undefined --param asan-stack=0 -fstack-protector-strong -fno-omit-frame-pointer -O1 -g
 # With the usual quarantine of 256 MiB the suite's processes want more memory than a small machine has.
@@ -76,9 +75,6 @@ asan: build $(ASAN)/.built
 test-asan: asan build/fuzz/sanitized/.built  ## the suite on a debug build with AddressSanitizer and UBSan; ASAN_TESTS='tests/engine'
 	$(SANITIZED) $(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist worksteal $(ASAN_TESTS)
 	@! grep -hv 'WARNING: AddressSanitizer failed to allocate' $(ASAN_REPORTS)/* 2>/dev/null
-
-test-asan-native: ASAN_TESTS := $(ASAN_NATIVE)
-test-asan-native: test-asan  ## of these tests those that concern native code
 
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom)
 
