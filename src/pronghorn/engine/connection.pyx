@@ -44,8 +44,9 @@ cdef enum:
     SENDFILE_TURN = 8 << 20     # octets a turn: a peer that reads at memory speed must not keep the loop to itself
     SPOOLED_LEAST = 16 * 1024   # octets; fewer are not worth a descriptor
     # Octets of a spool file; then the next one is begun. What a peer has taken of a stream is given back with its file,
-    # and without an end to that a long stream whose peer never catches up would keep all of it.
-    SPOOLED_MOST = 32 << 20
+    # and without an end to that a long stream whose peer never catches up would keep all of it. Smaller ones would take
+    # more descriptors, which connections need: these are 16 for the most that is put aside of one response.
+    SPOOLED_MOST = 64 << 20
 
 
 @cython.final

@@ -6,6 +6,7 @@ from pronghorn.engine.connection cimport Connection
 from pronghorn.engine.exchange cimport PoolThread
 from pronghorn.engine.intake cimport Intake
 from pronghorn.engine.linux cimport epoll_event
+from pronghorn.engine.rush cimport Rush
 
 cdef enum:
     BATCH = 64                      # events a turn
@@ -17,6 +18,7 @@ cdef class Engine(Intake):
     cdef epoll_event batch[BATCH]
     cdef uint64_t batch_ns          # when it came
     cdef list attached              # descriptors of connected sockets that are to be served
+    cdef Rush rush
     cdef bint stopping
     cdef bint drain_seen
 

@@ -67,6 +67,7 @@ from pronghorn.engine.posix cimport (
     sockaddr_storage,
     store_int,
 )
+from pronghorn.engine.rush cimport is_worth_a_nap, take_nap, weigh_nap
 from pronghorn.engine.sockets cimport FLUSH_LOG, LISTENER, MILLISECOND, SECOND, WAKE, name_of
 from pronghorn.wire.faults cimport LATE_REQUEST
 from pronghorn.wire.response cimport render_date
@@ -326,21 +327,28 @@ cdef class Engine(Intake):
         that returns at once costs more than the call.
         """
         cdef int count = 0, error = 0, timeout
+        cdef bint naps
         if likely or self.returned or self._has_runnable():
             count = epoll_wait(self.epoll, self.batch, BATCH, 0)
             error = errno
         if count == 0 and not self.returned and not self._has_runnable():
             timeout = self._wait_ms()
+            naps = self.arrived > 0 and is_worth_a_nap(&self.rush, self.arrived, self.now)
+            self.arrived = 0
             self.waiting = True
             with nogil:
                 hand_over_point()
                 store_int(&self.row.waits, 1)
+                if naps:
+                    take_nap()
                 count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
                 store_int(&self.row.waits, 0)
                 hand_over_point()
             error = errno
             self.waiting = False
             self._clock()
+            if naps:
+                weigh_nap(&self.rush, count, self.now)
         return count if count >= 0 else -error
 
     cdef int _welcome_attached(self, PoolThread thread, int fd) except -1:

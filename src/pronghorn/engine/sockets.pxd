@@ -41,6 +41,7 @@ cdef class Sockets(Host):
     cdef bint more_waits            # another connection may be accepted at once
     cdef uint64_t left_ns           # since when a connection is left to a worker that has fewer; 0: it is not
     cdef uint64_t hurry_ns          # until when nobody is waited for who sleeps and does not come
+    cdef uint32_t arrived           # connections accepted since the loop waited last
     cdef uint64_t resume_ns         # when a pause of accepting ends
     cdef int reserve                # a descriptor kept for the day when there are no others; -1: it is in use
     cdef uint32_t shed              # connections turned away for want of one

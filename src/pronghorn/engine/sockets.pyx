@@ -318,6 +318,7 @@ cdef class Sockets(Host):
             fd = accept4(listener, <sockaddr*>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
                 self.row.starved = 0
+                self.arrived += 1
                 if self.connections >= self.connection_limit:
                     self._make_room(self._idlest())
                 self.more_waits = _turn + 1 < self.burst
