@@ -189,7 +189,7 @@ KINDS = {
         logging.ERROR, r"Cannot accept connections: Too many open files \(ulimit -n is 3\)\. .+", take_all_descriptors
     ),
     "no_storage": Kind(
-        logging.ERROR, r"Cannot spool a request body: .+", send(POST % 9 + b"wholebody"),
+        logging.ERROR, r"Cannot spool a request body: .+: 507", send(POST % 9 + b"wholebody"),
         {"body_memory": 0, "spool_dir": "/nowhere"},
     ),
     "no_memory": Kind(

@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import random
+import select
 import socket
 import struct
 import sys
@@ -38,15 +39,22 @@ CLIENTS = 6
 
 METHODS = {
     "hello": "GET", "block": "PUT", "compute": "POST", "echo": "PATCH", "stream": "DELETE", "large": "OPTIONS",
-    "late": "REPORT", "file": "SEARCH", "cut": "PROPFIND",
+    "late": "REPORT", "file": "SEARCH", "cut": "PROPFIND", "aside": "LOCK",
 }  # fmt: skip
 """What the application can do, each by a method of its own: so the scoreboard shows when two calls are mixed up."""
 
-WEIGHTS = [8, 4, 3, 4, 3, 2, 1, 2, 1]
+WEIGHTS = [8, 4, 3, 4, 3, 2, 1, 2, 1, 6]
 FROM_FILES = ("file", "cut")
 
 ABORTS = 0.15
 """The share of requests whose client leaves."""
+
+DAWDLES = 0.4
+"""The share of answers that are taken in gulps at first, with pauses, before the rest is taken as it comes."""
+
+PIECES = {"large": [10_000] * 4, "aside": [1_500, 1] * 12}
+"""Of streams that are put aside to files while their thread goes on: together more than `send_buffer`. A small piece
+waits in the thread's hand while what is in the file is read."""
 
 
 class Application:
@@ -107,16 +115,15 @@ class Application:
             for _ in range(5):
                 time.sleep(duration / 5)
                 yield token
-        elif kind == "large":
-            for _ in range(4):
-                yield token * 10_000
+            time.sleep(duration / 5)
         else:
-            yield token
+            yield from (token * times for times in PIECES.get(kind, [1]))
 
 
 def expected(kind: str, token: bytes) -> bytes:
     """The body of the answer."""
-    return token * {"echo": 5_000, "stream": 5, "large": 40_000, "file": 20_000, "cut": 20_000}.get(kind, 1)
+    times = {"echo": 5_000, "stream": 5, "file": 20_000, "cut": 20_000}
+    return token * times.get(kind, sum(PIECES.get(kind, [1])))
 
 
 class Visitor:
@@ -151,6 +158,7 @@ class Visitor:
         client.send_pieces(octets, [self.chance.randrange(len(octets))])
         for kind, token in requests:
             try:
+                self.dawdle(client)
                 response = client.read_response()
             except ConnectionError:
                 # The deadline may pass when all of the file is sent, but the call has not said so.
@@ -162,6 +170,18 @@ class Visitor:
             if response.closes:
                 return False
         return True
+
+    def dawdle(self, client: Client) -> None:
+        """Takes what has come in gulps, faster and more slowly; sometimes the rest is taken with a large window."""
+        if self.chance.random() >= DAWDLES:
+            return
+        for _ in range(self.chance.randrange(1, 8)):
+            gulp = self.chance.randrange(1, 30_000)
+            if select.select([client.socket], [], [], self.chance.random() * 0.01)[0]:
+                client.buffer += client.socket.recv(gulp)
+            time.sleep(self.chance.random() * 0.006)
+        if self.chance.random() < 0.5:
+            client.hurry()
 
     def token(self) -> str:
         """Names one request of all."""
@@ -226,7 +246,7 @@ def counts_of(row: Slot) -> dict[str, int]:
 
 def watch_board(board: Scoreboard, end: float) -> str:
     """Reads the scoreboard all the time, as the arbiter does; says which call was of two requests, or what shrank."""
-    count, row = 0, board.slot(0)
+    count, spooled, row = 0, 0, board.slot(0)
     before = counts_of(row)
     while time.monotonic() < end:
         for call in row.running():
@@ -234,12 +254,15 @@ def watch_board(board: Scoreboard, end: float) -> str:
             if METHODS.get(kind) != call.method or call.request_id != token or call.client != "127.0.0.1":
                 return f"the scoreboard shows parts of two calls: {call!r}"
             count += 1
+        spooled = max(spooled, row.spooled)
         now = counts_of(row)
         if any(now[name] < before[name] for name in before):
             return f"a count of the scoreboard went back: {before}, and then {now}"
         before = now
     counted = {name: number for name, number in before.items() if number}
-    return f"fine: {count} calls read, counted: {counted}" if count else "the scoreboard showed no call"
+    if not count or not spooled:
+        return f"the scoreboard showed {count} calls and at most {spooled} octets in files"
+    return f"fine: {count} calls read, at most {spooled} octets in files, counted: {counted}"
 
 
 class Child:
@@ -310,6 +333,8 @@ def stress(seconds: float, seed: int) -> list[str]:
     }  # fmt: skip
     if row.connections:
         said.append(f"the scoreboard still counts {row.connections} connections")
+    if row.buffered or row.spooled:
+        said.append(f"the scoreboard still counts {row.buffered} octets in memory and {row.spooled} in files")
     debug.delay(seed=0, one_in=0, most=0)
     if app.inside or app.most > THREADS:
         said.append(f"{app.inside} calls never ended; at most {app.most} were inside at once, of {THREADS}")

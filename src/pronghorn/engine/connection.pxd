@@ -86,7 +86,8 @@ cdef class Connection:
     cdef int spool_outbox(self) except -1
     cdef int _spool_outbox(self) except -1
     cdef FileSlice _own_slice(self)
-    # Sends as much as the peer takes. 0: all gone; 1: the peer is slow; -1: the peer is gone (`broken` is set).
+    # Sends as much as the peer takes. 0: all gone; 1: the peer is slow; 2: next is a file that must not be read like
+    # this; -1: the peer is gone (`broken` is set).
     cdef int drain(self) except -2
     # The same for the loop, while a thread that owns the connection is in the application; not while it is `at_outbox`.
     cdef int drain_beside(self) except -2

@@ -44,8 +44,9 @@ cdef enum:
     SENDFILE_TURN = 8 << 20     # octets a turn: a peer that reads at memory speed must not keep the loop to itself
     SPOOLED_LEAST = 16 * 1024   # octets; fewer are not worth a descriptor
     # Octets of a spool file; then the next one is begun. What a peer has taken of a stream is given back with its file,
-    # and without an end to that a long stream whose peer never catches up would keep all of it.
-    SPOOLED_MOST = 32 << 20
+    # and without an end to that a long stream whose peer never catches up would keep all of it. Smaller ones would take
+    # more descriptors, which connections need: these are 16 for the most that is put aside of one response.
+    SPOOLED_MOST = 64 << 20
 
 
 @cython.final
@@ -184,8 +185,12 @@ cdef class Connection:
         while result == 0 and self.outbox is not None and done < len(self.outbox):
             item = self.outbox[done]
             if isinstance(item, FileSlice):
-                # The loop reads a file only in a turn that counts as a call (Pool._drain_file): a disk may be slow.
-                result = 1 if self.state == SENDING else self._drain_file(<FileSlice>item)
+                # A disk may be slow: the loop reads a file only in a turn that counts as a call (Pool._drain_file), and
+                # with the lock only what was put aside a moment ago, which is in memory.
+                if self.state == SENDING or (self.keeps_lock and (<FileSlice>item).room is None):
+                    result = 2
+                else:
+                    result = self._drain_file(<FileSlice>item)
             else:
                 more = done + 1 < len(self.outbox) or self.closing  # the close that follows sends what MSG_MORE keeps
                 result = self._drain_bytes(<bytes>item, MSG_NOSIGNAL | (MSG_MORE if more else 0))
@@ -234,7 +239,7 @@ cdef class Connection:
         cdef ssize_t sent
         cdef int fd = self.fd
         while room:
-            if self.keeps_lock:     # what was put aside a moment ago: it is in memory
+            if self.keeps_lock:
                 sent = sendfile(fd, piece.fd, &piece.offset, room)
             else:
                 self.at_outbox = self.in_sendfile = True

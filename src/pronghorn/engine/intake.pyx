@@ -216,7 +216,7 @@ cdef class Intake(Outlet):
                     exchange.environ["CONTENT_LENGTH"] = str(exchange.body.size)
                     exchange.environ.pop("HTTP_TRANSFER_ENCODING", None)
         except OSError as problem:
-            self.incidents.note(NO_STORAGE_LEFT, "Cannot spool a request body: %s", (str(problem),))
+            self.incidents.note(NO_STORAGE_LEFT, "Cannot spool a request body: %s: 507", (str(problem),))
             return NO_STORAGE
         except MemoryError:
             self.incidents.note(NO_MEMORY_LEFT, "No memory for a request body", ())

@@ -519,6 +519,7 @@ cdef class Engine(Intake):
         for fd in range(self.table_size):
             if self.table[fd] != NULL and (<Connection>self.table[fd]).state != RUNNING:
                 self._drop(<Connection>self.table[fd])
+        self._clock()       # the scoreboard's last word
         self.incidents.tell_rest(True)
         if self.recorder is not None:
             self.recorder.flush()

@@ -37,9 +37,9 @@ cdef class Outlet(Patience):
         if connection.at_outbox:        # its thread is at it, and asks again when it goes back to the application
             return self._set_interest(connection, 0)
         result = connection.drain_beside()
-        if result > 0:
+        if result == 1:
             return 0
-        return self._set_interest(connection, EPOLLIN if result == 0 else 0)
+        return self._set_interest(connection, EPOLLIN if result == 0 else 0)    # a file waits for its thread to be back
 
     cdef int _send_more(self, PoolThread thread, Connection connection) except -1:
         cdef int result = self._drain_file(thread, connection) if connection.sends_file() else connection.drain()

@@ -94,7 +94,10 @@ cdef class Patience(Pool):
         try:
             connection.spool_outbox()
         except OSError as problem:
-            self.incidents.note(NO_STORAGE_LEFT, "Cannot spool a response: %s", (str(problem),))
+            self.incidents.note(
+                NO_STORAGE_LEFT, "Cannot spool a response, which keeps its thread or its memory until the client has "
+                "taken some (settings `spool_dir`, `spool_limit`): %s", (str(problem),),
+            )
             self.pressed = self.room.is_full()
             return False
         finally:

@@ -11,6 +11,7 @@ from libc.errno cimport EINTR
 from libc.errno cimport errno as error_number
 from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint64_t
 
+from pronghorn.debug cimport hand_over_point
 from pronghorn.engine.posix cimport close, monotonic_ns, pwrite
 
 
@@ -120,6 +121,7 @@ cdef int write_all_at(int fd, const void* data, size_t size, long offset) except
     cdef ssize_t done
     while size:
         with nogil:     # a full disk queue may hold it up for long
+            hand_over_point()
             done = pwrite(fd, rest, size, offset)
         if done < 0:
             if error_number == EINTR:
