@@ -43,7 +43,7 @@ METHODS = {
 }  # fmt: skip
 """What the application can do, each by a method of its own: so the scoreboard shows when two calls are mixed up."""
 
-WEIGHTS = [8, 4, 3, 4, 3, 2, 1, 2, 1, 6]
+WEIGHTS = [8, 4, 3, 4, 3, 2, 1, 2, 1, 10]
 FROM_FILES = ("file", "cut")
 
 ABORTS = 0.15
@@ -313,7 +313,7 @@ def stress(seconds: float, seed: int) -> list[str]:
     # Before there is any thread. Whoever connects before the server runs waits in its accept queue.
     children = [Child(lambda: watch_board(board, end))]
     children += [Child(lambda number=number: visit_all(url, number, seed, end)) for number in range(PROCESSES)]
-    debug.delay(seed=seed, one_in=20, most=0.002)
+    debug.delay(seed=seed, one_in=12, most=0.005)
     faults = Faults()
     logging.getLogger("pronghorn.error").addHandler(faults)
     logging.getLogger("pronghorn.error").propagate = False
