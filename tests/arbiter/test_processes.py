@@ -543,7 +543,7 @@ def test_workers_that_are_stopped_for_long_hold_nobody_up(start):
     for pid in stopped:
         os.kill(pid, signal.SIGCONT)
     assert counts == [64]
-    assert took < 2  # 64 times a tenth of a second would be 6.4 s
+    assert took < 4  # 64 times a quarter of a second would be 16 s
 
 
 SUDDEN = """

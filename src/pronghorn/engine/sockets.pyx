@@ -80,7 +80,7 @@ from pronghorn.linux import keep_little_unsent
 cdef enum:
     ACCEPTS = 32                                # connections accepted at most before others get their turn
     BALANCE_PAUSE = 3 * MILLISECOND             # how long a worker leaves a connection to one that has fewer,
-    LONGEST_BALANCE = 100 * MILLISECOND         # and at most, to one that sleeps
+    LONGEST_BALANCE = 250 * MILLISECOND         # and at most, to one that sleeps
     SHORTAGE_PAUSE = 250 * MILLISECOND          # how long accepting pauses when descriptors or memory run out
     FULL_PAUSE = 50 * MILLISECOND               # how long accepting pauses at the connection limit
     SHORTEST_IDLE = 500 * MILLISECOND           # what has been idle for less is not closed to make room
