@@ -15,7 +15,7 @@ from tests.support.sanitized import preloading
 
 SIZE = 14 << 20  # more than one turn of the loop sends
 READING = 1.2
-"""Seconds for which slow_disk.c holds up each sendfile."""
+"""Seconds for which slow_disk.c holds up a sendfile."""
 
 APP = """
 import io, time
@@ -52,11 +52,13 @@ def slow_disk(tmp_path: Path) -> dict[str, str]:
     source = Path(__file__).with_name("slow_disk.c")
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     # Behind what is loaded already: AddressSanitizer wants to be first.
-    return {"LD_PRELOAD": preloading(library), "SLOW_DISK_MS": str(int(READING * 1000))}
+    how = {"SLOW_DISK_MS": str(int(READING * 1000)), "SLOW_DISK_EVERY": "1"}
+    return {"LD_PRELOAD": preloading(library), **how}
 
 
 @pytest.mark.parametrize("before", [0, SIZE], ids=["a file", "bytes and a file"])
 def test_other_requests_do_not_wait_for_a_slow_disk(tmp_path: Path, slow_disk: dict[str, str], before: int) -> None:
+    slow_disk["SLOW_DISK_EVERY"] = "30"
     file = tmp_path / "large"
     content = os.urandom(1 << 20) * (SIZE >> 20)
     file.write_bytes(content)
