@@ -1,5 +1,7 @@
 """The real command under signals and accidents."""
 
+import collections
+import contextlib
 import os
 import signal
 import socket
@@ -408,18 +410,18 @@ def test_an_exit_function_of_the_application_runs(start, place):
     assert (place / "left").read_text() == "xx"
 
 
-def descriptors(command):
-    return len(list(Path(f"/proc/{command.pid}/fd").iterdir()))
+def descriptors(pid):
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def test_replacing_workers_leaks_no_descriptors(start):
     command = serving(start)
-    before = descriptors(command)
+    before = descriptors(command.pid)
     for round_ in range(5):
         os.kill(min(command.workers()), signal.SIGKILL)
         command.said("is ready after", 3 + round_)
     assert len(command.workers()) == 2
-    assert descriptors(command) == before
+    assert descriptors(command.pid) == before
 
 
 def test_exit_functions_run_even_if_a_request_had_to_be_cut_off(start, place):
@@ -466,82 +468,104 @@ def test_an_idle_arbiter_sleeps(start):
     assert switches() - before <= 3
 
 
-def sleep(pids):
-    """Whether all threads of these processes wait for something."""
-    return states_of(pids) == {"S"}
-
-
-def stop(pids):
-    """Lets these processes not run any more, until SIGCONT."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: states_of(pids) == {"T"}, "the processes to stop")
+STALL = 0.06
+"""Seconds for which workers get no processor."""
+WAITED_FOR = 0.25
+"""And for which a worker that sleeps is waited for at most."""
 
 
 def states_of(pids):
+    """Of all threads of these processes: S sleeping, T stopped."""
     tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/stat")]
     return {task.read_text().rpartition(")")[2].split()[0] for task in tasks}
 
 
-def shares_of(address, meanwhile=lambda: None):
-    """How many of 64 connections that are made at once each worker gets; `meanwhile` is called before they are used."""
-    clients = []
+@contextlib.contextmanager
+def stopped(pids):
+    """Does not let these processes run, which have nothing to do."""
+    wait_for(lambda: states_of(pids) == {"S"}, "the processes to have nothing to do")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     try:
-        for _ in range(64):
-            client = socket.create_connection(address, PATIENCE)
-            clients.append(client)
-            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        meanwhile()
-        pids = []
-        for client in clients:
-            data = b""
-            while not data.endswith(b"one"):
-                data += client.recv(4096)
-            pids.append(data.split(b"\r\n\r\n")[1].split()[0])
+        wait_for(lambda: states_of(pids) == {"T"}, "the processes to stop")
+        yield
     finally:
-        for client in clients:
-            client.close()
-    return [pids.count(pid) for pid in set(pids)]
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def beside_stalled(pids, do):
+    """What `do` gives while these processes are not run for a while, as on a machine with more to do than processors.
+
+    Once more where that lasted longer than anybody waits: this machine is itself too busy.
+    """
+    while True:
+        with stopped(pids):
+            begun = time.monotonic()
+            found = do()
+            time.sleep(STALL)
+        if time.monotonic() - begun < 0.8 * WAITED_FOR:
+            return found
+
+
+def asking(address, stack):
+    """A client that has asked, and keeps its connection."""
+    client = stack.enter_context(socket.create_connection(address, PATIENCE))
+    client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    return client
+
+
+def who_answers(client):
+    data = b""
+    while not data.endswith(b"one"):
+        data += client.recv(4096)
+    return int(data.split(b"\r\n\r\n")[1].split()[0])
+
+
+def shares(clients):
+    """How many of them each worker has."""
+    return list(collections.Counter(map(who_answers, clients)).values())
 
 
 def test_connections_spread_evenly(start):
-    counts = shares_of(serving(start, workers=4).address)
+    command = serving(start, workers=4)
+    with contextlib.ExitStack() as stack:
+        counts = shares([asking(command.address, stack) for _ in range(64)])
     assert len(counts) == 4
     assert max(counts) <= 1.25 * 16
 
 
 def test_connections_spread_evenly_while_workers_wait_for_a_processor(start):
-    """A machine with more to do than processors: three of four workers are not run for a while."""
     command = serving(start, workers=4)
-    waiting = sorted(command.workers())[1:]
-    wait_for(lambda: sleep(waiting), "the workers to have nothing to do")
-
-    pauses = [PATIENCE]
-
-    def go_on():
-        time.sleep(0.06)
-        for pid in waiting:
-            os.kill(pid, signal.SIGCONT)
-        pauses.append(time.monotonic() - begun)
-
-    while pauses[-1] > 0.09:  # longer, and they are not waited for: this machine is itself too busy
-        stop(waiting)
-        begun = time.monotonic()
-        counts = shares_of(command.address, go_on)
+    stalled = sorted(command.workers())[1:]
+    with contextlib.ExitStack() as stack:
+        counts = shares(beside_stalled(stalled, lambda: [asking(command.address, stack) for _ in range(64)]))
     assert len(counts) == 4
     assert max(counts) <= 1.25 * 16
 
 
+def test_a_worker_is_waited_for_however_long_ago_it_was_last(start):
+    command = serving(start, workers=2)
+    with contextlib.ExitStack() as stack:
+        clients = [asking(command.address, stack) for _ in range(16)]
+        owners = [who_answers(client) for client in clients]
+        poorer = owners[0]
+        left = descriptors(poorer) - owners.count(poorer)
+        for client, owner in zip(clients, owners, strict=True):
+            if owner == poorer:
+                client.close()
+        wait_for(lambda: descriptors(poorer) == left, "its connections to be gone")
+        assert who_answers(beside_stalled([poorer], lambda: asking(command.address, stack))) == poorer
+        time.sleep(1.1 * WAITED_FOR)
+        assert who_answers(beside_stalled([poorer], lambda: asking(command.address, stack))) == poorer
+
+
 def test_workers_that_are_stopped_for_long_hold_nobody_up(start):
     command = serving(start, workers=4)
-    stopped = sorted(command.workers())[1:]
-    wait_for(lambda: sleep(stopped), "the workers to have nothing to do")
-    stop(stopped)
-    begun = time.monotonic()
-    counts = shares_of(command.address)
-    took = time.monotonic() - begun
-    for pid in stopped:
-        os.kill(pid, signal.SIGCONT)
+    with contextlib.ExitStack() as stack, stopped(sorted(command.workers())[1:]):
+        begun = time.monotonic()
+        counts = shares([asking(command.address, stack) for _ in range(64)])
+        took = time.monotonic() - begun
     assert counts == [64]
     assert took < 4  # 64 times a quarter of a second would be 16 s
 

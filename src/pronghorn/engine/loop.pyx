@@ -307,7 +307,7 @@ cdef class Engine(Intake):
             self._read_on()
         self.room.forget_spare(self.now)
         if not self.accepting and self.resume_ns and self.now >= self.resume_ns and not self.draining:
-            self._set_accepting(True)
+            self._resume_accepting()
         expect(load_int(&self.baton.leader) == thread.seat and not thread.lost)
         self.batch_at = self.batch_size = 0
         count = self._gather(likely)

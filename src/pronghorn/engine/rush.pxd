@@ -6,7 +6,7 @@ cdef struct Rush:               # all zero: none
     bint on                     # connections come fast
     uint32_t recent             # of them, since that was looked at
     uint64_t looked_ns          # when it was
-    int idle                    # by how much naps bring less than two events, smoothed
+    int idle                    # by how much naps bring less than they should, smoothed
     uint64_t calm_ns            # no nap before
 
 # Whether to nap now, after `arrived` more connections.

@@ -66,6 +66,8 @@ cdef class Sockets(Host):
     cdef int _place(self, int fd, Connection connection) except -1
     cdef int _set_accepting(self, bint on) except -1
     cdef int _pause_accepting(self, uint64_t duration_ns) except -1
+    cdef int _resume_accepting(self) except -1
+    cdef bint _is_awaited(self) noexcept
     cdef Row* _poorest(self) noexcept
     cdef bint _leaves_to(self, Row* poorer) noexcept
     cdef int _accept(self, PoolThread thread, int listener) except -1

@@ -60,11 +60,14 @@ from pronghorn.engine.posix cimport (
     MSG_PEEK,
     O_CLOEXEC,
     O_RDONLY,
+    POLLIN,
     SHUT_RDWR,
     SHUT_WR,
     close,
     load_int,
     open_file,
+    poll,
+    pollfd,
     recv,
     send,
     shutdown,
@@ -258,6 +261,24 @@ cdef class Sockets(Host):
         self._set_accepting(False)
         self.resume_ns = self.now + duration_ns if duration_ns else 0
         return 0
+
+    cdef int _resume_accepting(self) except -1:
+        """At the end of a pause. Where nobody waits any more, the connection that was left has been taken."""
+        self._set_accepting(True)
+        if self.left_ns and not self._is_awaited():
+            self.left_ns = 0
+        return 0
+
+    cdef bint _is_awaited(self) noexcept:
+        """Somebody waits in an accept queue."""
+        cdef pollfd queue
+        cdef int i
+        for i in range(self.listener_count):
+            queue.fd = self.listener_fds[i]
+            queue.events = POLLIN
+            if poll(&queue, 1, 0) != 0:
+                return True
+        return False
 
     cdef Row* _poorest(self) noexcept:
         """The ready worker that has fewest connections, if those are clearly fewer than here."""
