@@ -49,6 +49,9 @@ FROM_FILES = ("file", "cut")
 ABORTS = 0.15
 """The share of requests whose client leaves."""
 
+KNOWN = 0.6
+"""The share of requests whose route the engine knows: those that block are given away, those that compute wait."""
+
 DAWDLES = 0.4
 """The share of answers that are taken in gulps at first, with pauses, before the rest is taken as it comes."""
 
@@ -58,7 +61,10 @@ waits in the thread's hand while what is in the file is read."""
 
 
 class Application:
-    """Answers `/KIND/TOKEN` with the token, in the way of its kind, and knows how many calls are inside."""
+    """Answers `/KIND/ROUTE/TOKEN` with the token, in the way of its kind, and knows how many calls are inside.
+
+    ROUTE is `known`, whose habits the engine learns, or different in each request.
+    """
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -67,7 +73,7 @@ class Application:
         self.lock = threading.Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        _, kind, token = environ["PATH_INFO"].split("/")
+        _, kind, _, token = environ["PATH_INFO"].split("/")
         if kind in FROM_FILES:
             return self.send_file(kind, token, environ, start_response)
         return self.call(kind, token, environ, start_response)
@@ -191,8 +197,9 @@ class Visitor:
     def request(self, kind: str, token: str) -> bytes:
         """Its octets."""
         body = expected(kind, token.encode()) if kind == "echo" else b""
+        route = "known" if self.chance.random() < KNOWN else token
         return (
-            f"{METHODS[kind]} /{kind}/{token} HTTP/1.1\r\nHost: test\r\nX-Request-ID: {token}\r\n"
+            f"{METHODS[kind]} /{kind}/{route}/{token} HTTP/1.1\r\nHost: test\r\nX-Request-ID: {token}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         ).encode() + body
 
@@ -250,7 +257,7 @@ def watch_board(board: Scoreboard, end: float) -> str:
     before = counts_of(row)
     while time.monotonic() < end:
         for call in row.running():
-            _, kind, token = call.path.split("/")
+            _, kind, _, token = call.path.split("/")
             if METHODS.get(kind) != call.method or call.request_id != token or call.client != "127.0.0.1":
                 return f"the scoreboard shows parts of two calls: {call!r}"
             count += 1
