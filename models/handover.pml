@@ -34,6 +34,9 @@
 #define TURN_AFTER_LOSS 8
 #define FORGET_QUEUE 9
 #define KEEP_WATCHING 10
+#define SUMMON_THE_PARKED 11
+#define TAKE_AND_SUMMON 12
+#define FORGET_CALLS 13
 #ifndef MUTATION
 #define MUTATION 0
 #endif
@@ -54,7 +57,11 @@ byte parked;
 byte stack[SEATS];
 mtype verdict[SEATS] = NONE;
 byte wake_up[SEATS];        /* Seat.wake */
-bool to_leave[SEATS];       /* Seat.reason */
+byte reason[SEATS];         /* Seat.reason, */
+#define TO_LEAD 0
+#define TO_LEAVE 1
+#define TO_WORK 2
+byte wanted;
 byte doze_up;               /* Baton.doze */
 bool watched = true;        /* the watchdog runs */
 
@@ -68,6 +75,8 @@ bool finished;
 byte inside;
 chan queue = [PEERS] of { byte };
 chan lane = [PEERS] of { byte };
+chan calls = [PEERS] of { byte };
+byte summoned;
 mtype state[PEERS] = READING;
 byte owner[PEERS] = NOBODY;
 bool watching[PEERS] = true;        /* Connection.interest */
@@ -86,7 +95,7 @@ byte in_loop;                       /* threads inside the loop's own wait: never
 #define HAS_EVENTS (READABLE(0) || READABLE(1) || woken)
 #define HAS_BATCH (batch[0] || batch[1])
 #define HAS_RETURNED (returned[0] || returned[1])
-#define HAS_RUNNABLE (inside < THREADS && (len(queue) > 0 || (len(lane) > 0 && computing <= 0)))
+#define HAS_RUNNABLE (inside + len(calls) < THREADS && (len(queue) > 0 || (len(lane) > 0 && computing <= 0)))
 #define LEADS (leader == seat && !lost)
 #define ALL_ANSWERED (answered[0] == REQUESTS && answered[1] == REQUESTS)
 
@@ -100,23 +109,40 @@ inline seat_leader() {                  /* seat_leader, pop_seat: under the lock
     predecessor = leader;
     leader = stack[parked];
     handed_over = true;
-    to_leave[leader] = false;
+    reason[leader] = TO_LEAD;
     wake_up[leader]++;
     assert(wake_up[leader] == 1);
 }
 
-inline baton_pass() {                   /* baton_pass, outside of a call */
-    atomic {
-        !lock ->
-        if
-        :: parked > 0 ->
-            verdict[leader] = NONE;
-            word = (word | 1) + 1;
-            seat_leader();
-            lost = true
-        :: else
-        fi
-    }
+inline summon() {                       /* Pool.summon, baton_summon: without the interpreter lock */
+    if
+    :: atomic { len(calls) > 0 && summoned == 0 -> summons = true }
+    :: atomic { !(len(calls) > 0 && summoned == 0) -> summons = false }
+    fi;
+    if
+    :: summons ->
+        summoned++;
+        atomic {
+            !lock ->
+            if
+            :: parked > 0 ->
+                parked--;
+                reason[stack[parked]] = TO_WORK;
+                wake_up[stack[parked]]++;
+                assert(wake_up[stack[parked]] == 1)
+            :: parked == 0 && MUTATION != SUMMON_THE_PARKED -> wanted++
+            :: else
+            fi;
+            summons = false
+        }
+    :: else
+    fi
+}
+
+inline summon_aside() {                 /* the same under it, which is let go of meanwhile */
+    gil = false;
+    summon();
+    take_gil()
 }
 
 inline take_verdict() {                 /* Pool._take_verdict */
@@ -127,12 +153,13 @@ inline take_verdict() {                 /* Pool._take_verdict */
     verdict[seat] = NONE
 }
 
-inline baton_park() {                   /* baton_park; `leaves` is what it returns */
+inline baton_park() {                   /* baton_park; `leaves` and `works` are what it returns */
     gil = false;
     atomic {
         !lock ->
         if
         :: stopping && MUTATION != PARK_BEHIND_THE_END -> leaves = true
+        :: !(stopping && MUTATION != PARK_BEHIND_THE_END) && wanted > 0 -> wanted--; works = true
         :: else ->
             assert(parked < SEATS);
             stack[parked] = seat;
@@ -140,10 +167,10 @@ inline baton_park() {                   /* baton_park; `leaves` is what it retur
         fi
     }
     atomic {
-        leaves || wake_up[seat] > 0 ->
+        leaves || works || wake_up[seat] > 0 ->
         if
-        :: leaves
-        :: else -> wake_up[seat]--; leaves = to_leave[seat]
+        :: leaves || works
+        :: else -> wake_up[seat]--; leaves = (reason[seat] == TO_LEAVE); works = (reason[seat] == TO_WORK)
         fi
     }
     take_gil()
@@ -241,6 +268,25 @@ inline flush_out(where) {               /* flush_out */
     said[where] = 0
 }
 
+inline send() {                         /* the beginning of Outlet._settle: flush_alone, without the interpreter lock */
+    if
+    :: atomic { lost && state[peer] == READING ->
+        serving[seat] = NOBODY;
+        assert(owner[peer] == NOBODY);
+        owner[peer] = seat;
+        state[peer] = RUNNING;
+        gil = false
+       }
+        atomic { flush_out(peer) }
+        atomic { !gil -> gil = true;
+            assert(state[peer] == RUNNING && owner[peer] == seat);
+            owner[peer] = NOBODY;
+            state[peer] = READING
+        }
+    :: !(lost && state[peer] == READING)
+    fi
+}
+
 inline settle(resume) {                 /* Engine._settle */
     flush_out(peer);
     serving[seat] = NOBODY;
@@ -264,8 +310,18 @@ inline settle(resume) {                 /* Engine._settle */
     fi
 }
 
-inline run_queued() {                   /* Pool._run_queued: only if HAS_RUNNABLE */
-    atomic {
+inline send_for_threads() {             /* Pool._send_for_threads */
+    if
+    :: !lost && len(calls) > 0 && summoned == 0 -> summon_aside()
+    :: else
+    fi
+}
+
+inline run_queued() {                   /* Pool._run_queued */
+    send_for_threads();
+    if
+    :: !HAS_RUNNABLE
+    :: atomic { HAS_RUNNABLE ->
         if
         :: len(queue) > 0 -> queue ? peer
         :: else ->
@@ -276,39 +332,62 @@ inline run_queued() {                   /* Pool._run_queued: only if HAS_RUNNABL
             fi
         fi;
         assert(state[peer] == QUEUED)
-    }
-    if
-    :: !lost -> baton_pass()            /* Pool._part: its route is known to block */
-    :: true
-    fi;
-    call();
-    atomic { settle(true) }
+       }
+        if
+        :: !lost -> calls ! peer        /* Pool._give_away: its route is known to block */
+        :: call(); send(); atomic { settle(true) }
+        fi
+    fi
 }
 
 inline work_on() {                      /* Pool._work_on */
     do
-    :: lost && !finished && HAS_RUNNABLE && MUTATION != FORGET_QUEUE -> run_queued()
+    :: lost && !finished && len(calls) > 0 && MUTATION != FORGET_CALLS ->
+        if
+        :: len(calls) > 1 -> summon_aside()
+        :: else
+        fi;
+        if
+        :: atomic { len(calls) > 0 -> calls ? peer; assert(state[peer] == QUEUED) }
+            if
+            :: MUTATION == TAKE_AND_SUMMON -> summon_aside()
+            :: else
+            fi;
+            call();
+            send();
+            atomic { settle(true) }
+        :: len(calls) == 0
+        fi
+    :: lost && !finished && len(calls) == 0 && HAS_RUNNABLE && MUTATION != FORGET_QUEUE -> run_queued()
     :: else -> break
     od
 }
 
 inline feed() {                         /* Intake._feed and Pool._serve */
     do
-    :: atomic { received[peer] > 0 && state[peer] == READING && !lost ->
+    :: received[peer] > 0 && state[peer] == READING && !lost ->
+        if
+        :: send_for_threads()
+        :: true                         /* it will be given away, too */
+        fi;
+        atomic {
         received[peer]--;
         if
         :: lane ! peer; state[peer] = QUEUED                            /* its route is known to compute */
-        :: inside >= THREADS || len(queue) > 0 -> queue ! peer; state[peer] = QUEUED
-        :: inside < THREADS && len(queue) == 0 -> calls = true
+        :: inside + len(calls) >= THREADS || len(queue) > 0 -> queue ! peer; state[peer] = QUEUED
+        :: inside + len(calls) < THREADS && len(queue) == 0 -> runs = true
+        :: inside + len(calls) < THREADS && len(queue) == 0 ->          /* Pool._give_away */
+            calls ! peer;
+            state[peer] = QUEUED
         fi
        }
         if
-        :: !calls
-        :: calls -> calls = false; call()
-        :: calls -> calls = false; baton_pass(); call()                 /* Pool._part */
+        :: runs -> runs = false; call()
+        :: else
         fi
     :: else -> break
     od;
+    send();
     atomic { settle(lost) }
 }
 
@@ -337,7 +416,7 @@ inline end() {                          /* Engine._end, baton_stop, baton_dismis
     do
     :: atomic { !lock && parked > 0 ->
             parked--;
-            to_leave[stack[parked]] = true;
+            reason[stack[parked]] = TO_LEAVE;
             wake_up[stack[parked]]++
        }
     :: atomic { !lock && parked == 0 -> break }
@@ -346,7 +425,7 @@ inline end() {                          /* Engine._end, baton_stop, baton_dismis
 
 proctype thread(byte seat) {            /* Pool._thread_main, Engine._lead */
     byte peer, ticket;
-    bool lost, parted, leaves, was_dozing, calls, feeds, turns, sleeps;
+    bool lost, parted, leaves, works, was_dozing, runs, feeds, turns, sleeps, at_once, summons;
 
     take_gil();
     if
@@ -355,6 +434,13 @@ proctype thread(byte seat) {            /* Pool._thread_main, Engine._lead */
     fi;
     do
     :: leaves || finished -> break
+    :: !leaves && !finished && works ->
+        atomic { works = false; lost = true; assert(summoned > 0); summoned-- }
+        work_on();
+        if
+        :: finished -> break
+        :: else -> baton_park()
+        fi
     :: else ->
         atomic {                        /* Pool._take_over */
             lost = false;
@@ -370,6 +456,10 @@ proctype thread(byte seat) {            /* Pool._thread_main, Engine._lead */
             :: else
             fi
         }
+        if
+        :: len(calls) > 0 -> summon_aside()
+        :: else
+        fi;
         do
         :: lost || finished -> break
         :: else ->
@@ -410,7 +500,9 @@ proctype thread(byte seat) {            /* Pool._thread_main, Engine._lead */
                 fi
             }
             if
-            :: feeds -> feed(); work_on()
+            :: feeds ->
+                feed();
+                work_on()
             :: !feeds && !turns && !HAS_BATCH && !HAS_RETURNED && HAS_RUNNABLE -> run_queued(); work_on()
             :: else
             fi;
@@ -422,8 +514,9 @@ proctype thread(byte seat) {            /* Pool._thread_main, Engine._lead */
             :: turns && !finished && (!lost || MUTATION == TURN_AFTER_LOSS) ->
                 atomic {
                     if
-                    :: HAS_RETURNED || HAS_RUNNABLE -> collect()        /* a timeout of 0 */
+                    :: (HAS_RETURNED || HAS_RUNNABLE) && len(calls) == 0 -> collect()   /* a timeout of 0 */
                     :: else ->
+                        at_once = (HAS_RETURNED || HAS_RUNNABLE);
                         waiting = true;
                         in_loop++;
                         assert(in_loop == 1);
@@ -433,7 +526,8 @@ proctype thread(byte seat) {            /* Pool._thread_main, Engine._lead */
                 }
                 if
                 :: sleeps ->
-                    atomic { HAS_EVENTS -> collect() }
+                    summon();
+                    atomic { (at_once || HAS_EVENTS) -> collect(); at_once = false }
                     atomic { !gil -> gil = true; in_loop--; waiting = false; sleeps = false }
                 :: else
                 fi

@@ -40,8 +40,11 @@ class Slow:
 
 
 class Broken:
+    def __init__(self, problem: BaseException) -> None:
+        self.problem = problem
+
     def __str__(self) -> str:
-        raise ValueError("no text")
+        raise self.problem
 
 
 class Pausing(logging.Handler):
@@ -170,9 +173,10 @@ def test_a_drain_does_not_close_before_the_response_is_sent(tmp_path: Path) -> N
         client.socket.close()
 
 
-def test_an_access_log_that_fails_costs_no_response(tmp_path: Path) -> None:
+@pytest.mark.parametrize("problem", [ValueError("no text"), SystemExit(1)], ids=repr)
+def test_an_access_log_that_fails_costs_no_response(tmp_path: Path, problem: BaseException) -> None:
     def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
-        environ["odd"] = Broken()
+        environ["odd"] = Broken(problem)
         return text(start_response, b"answered")
 
     bound = listener()

@@ -21,6 +21,7 @@ static Baton baton;
 static pthread_mutex_t gil = PTHREAD_MUTEX_INITIALIZER;
 static long turns, most, taken, kept;                   /* the leader's own */
 static int in_loop, finished;
+static long asked, worked;                              /* threads that were summoned, and that came */
 
 static void compute(long ns) {
     struct timespec now, end;
@@ -77,8 +78,9 @@ static void lead(int seat, unsigned *seed) {
                 ;
             return;
         }
-        if (draw(seed) % 64 == 0) {
-            lost = NAME(baton_pass)(&baton, 0);
+        if (draw(seed) % 64 == 0) {                     /* Pool.summon */
+            __atomic_add_fetch(&asked, 1, __ATOMIC_SEQ_CST);
+            NAME(baton_summon)(&baton);
             continue;
         }
         ticket = NAME(baton_enter)(&baton);
@@ -103,8 +105,13 @@ static void *life(void *argument) {
         NAME(baton_lead)(&baton, 0);
     else
         reason = NAME(baton_park)(&baton, seat);
-    while (reason == E(WOKEN_TO_LEAD)) {
-        lead(seat, &seed);
+    while (reason != E(WOKEN_TO_LEAVE)) {
+        if (reason == E(WOKEN_TO_LEAD))
+            lead(seat, &seed);
+        else {                                          /* Pool._work_on */
+            __atomic_add_fetch(&worked, 1, __ATOMIC_SEQ_CST);
+            application(&seed);
+        }
         if (__atomic_load_n(&finished, __ATOMIC_SEQ_CST))
             break;
         reason = NAME(baton_park)(&baton, seat);
@@ -129,7 +136,9 @@ int main(int argc, char **argv) {
     must(turns == most, "turns were lost");
     must(baton.computing == 0, "a call is still counted as computing");
     must(taken > 0 && kept > 0, "nothing was handed over");
+    must(worked > 0 && worked <= asked, "threads worked that were not summoned");
+    must(asked - worked <= SEATS || baton.wanted > 0, "who was summoned did not come");
     NAME(baton_destroy)(&baton);
-    printf("baton: %ld turns, %ld hand-overs, %ld calls that kept it\n", turns, taken, kept);
+    printf("baton: %ld turns, %ld hand-overs, %ld calls that kept it, %ld summoned\n", turns, taken, kept, worked);
     return 0;
 }

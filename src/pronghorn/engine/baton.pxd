@@ -12,6 +12,9 @@
 # none. take() happens under `lock` and only when a thread is parked, and a woken thread is removed from the stack under
 # the same lock: no wake-up is lost or given twice. Parked threads form a stack: the last one to park is the first to
 # wake, so an application that never blocks is only ever run by one thread.
+#
+# A parked thread may also be summoned to work beside the leader, which the word does not know of. Where none is parked
+# that is noted under the lock, and the next one that would park hears of it instead.
 
 from libc.stdint cimport uint64_t
 
@@ -23,6 +26,7 @@ cdef enum:
 cdef enum:                  # why a thread was woken
     WOKEN_TO_LEAD = 1
     WOKEN_TO_LEAVE = 2
+    WOKEN_TO_WORK = 3
 
 cdef enum:                  # what the call that lost the baton was doing, as far as the watchdog can tell
     WAS_BLOCKED = 1
@@ -48,6 +52,7 @@ cdef struct Baton:
     uint64_t patience_ns    # a call that computes keeps the baton this long
     pthread_mutex_t lock
     int parked
+    int wanted              # threads that were summoned when none was parked
     int stack[MAX_SEATS]
     Seat seats[MAX_SEATS]
     sem_t doze
@@ -67,10 +72,12 @@ cdef void baton_lead(Baton* baton, int seat) noexcept nogil
 # The calling thread parks in `seat` until it is woken; returns why.
 cdef int baton_park(Baton* baton, int seat) noexcept nogil
 
-# The leader gives the baton to a parked thread of its own will: inside a call with the call's ticket, outside with 0.
-# 0 when no thread is parked (it still leads); 1 when it does not lead any more, perhaps because the watchdog was
-# faster.
+# The leader gives the baton to a parked thread of its own will, inside a call, with the call's ticket. 0 when no thread
+# is parked (it still leads); 1 when it does not lead any more, perhaps because the watchdog was faster.
 cdef bint baton_pass(Baton* baton, uint64_t ticket) noexcept nogil
+
+# Wakes one parked thread to work beside the leader, or the next one that is about to park.
+cdef void baton_summon(Baton* baton) noexcept nogil
 
 # Wakes one parked thread to leave the pool; 0 when none is parked.
 cdef bint baton_dismiss(Baton* baton) noexcept nogil

@@ -86,6 +86,10 @@ cdef int baton_park(Baton* baton, int seat) noexcept nogil:
     if load_int(&baton.stopping):
         pthread_mutex_unlock(&baton.lock)
         return WOKEN_TO_LEAVE
+    if baton.wanted > 0:
+        baton.wanted -= 1
+        pthread_mutex_unlock(&baton.lock)
+        return WOKEN_TO_WORK
     baton.stack[baton.parked] = seat
     baton.parked += 1
     pthread_mutex_unlock(&baton.lock)
@@ -115,15 +119,29 @@ cdef void seat_leader(Baton* baton) noexcept nogil:
 cdef bint baton_pass(Baton* baton, uint64_t ticket) noexcept nogil:
     cdef bint gone = False
     pthread_mutex_lock(&baton.lock)
-    if ticket and load_u64(&baton.word) != ticket:
+    if load_u64(&baton.word) != ticket:
         gone = True
     elif baton.parked > 0:
         baton.seats[baton.leader].verdict = 0
-        store_u64(&baton.word, (load_u64(&baton.word) | 1) + 1)
+        store_u64(&baton.word, ticket + 1)
         seat_leader(baton)
         gone = True
     pthread_mutex_unlock(&baton.lock)
     return gone
+
+
+cdef void baton_summon(Baton* baton) noexcept nogil:
+    cdef int seat = -1
+    hand_over_point()
+    pthread_mutex_lock(&baton.lock)
+    if baton.parked > 0:
+        seat = pop_seat(baton)
+        baton.seats[seat].reason = WOKEN_TO_WORK
+    else:
+        baton.wanted += 1
+    pthread_mutex_unlock(&baton.lock)
+    if seat >= 0:           # with the lock free: it may run at once, on our processor
+        sem_post(&baton.seats[seat].wake)
 
 
 cdef bint baton_dismiss(Baton* baton) noexcept nogil:

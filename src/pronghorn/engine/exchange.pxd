@@ -156,5 +156,9 @@ cdef void stop_if_forked() noexcept
 cdef int queue_out(PoolThread thread, Connection connection, size_t done) except -1
 # Sends what stands in thread.out to its connection; the rest waits in the connection's outbox.
 cdef int flush_out(PoolThread thread, Connection connection) except -1
+# The same without the GIL, for a thread that does not lead. To wake a peer whose processor sleeps may take longer than
+# the rest of a request, and the kernel may give ours to another thread then: with the GIL held, each that wakes
+# meanwhile would run into it. Nobody else may look for what the thread has to send, or take the connection.
+cdef int flush_alone(PoolThread thread, Connection connection) except -1
 # The same before its thread does something that may last, or while it does: the loop sends the rest meanwhile.
 cdef int flush_beside(Host host, PoolThread thread, Connection connection) except -1

@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 
+from pronghorn.debug cimport hand_over_point
 from pronghorn.engine.linux cimport MSG_MORE
 from pronghorn.engine.posix cimport MSG_NOSIGNAL, iovec, monotonic_ns, send, writev
 from pronghorn.engine.scoreboard cimport name_request
@@ -156,16 +157,31 @@ cdef int queue_out(PoolThread thread, Connection connection, size_t done) except
 
 
 cdef int flush_out(PoolThread thread, Connection connection) except -1:
+    return flush(thread, connection, False)
+
+
+cdef int flush_alone(PoolThread thread, Connection connection) except -1:
+    return flush(thread, connection, True)
+
+
+cdef int flush(PoolThread thread, Connection connection, bint alone) except -1:
     cdef size_t done = 0
     cdef ssize_t sent
-    # The close that follows sends what MSG_MORE keeps back, and its FIN with it: one segment instead of two.
-    cdef int flags = MSG_NOSIGNAL | (MSG_MORE if connection.closing else 0)
+    # The close that follows sends what MSG_MORE keeps back, and its FIN with it: one segment instead of two. But not if
+    # it has to wait for the GIL first.
+    cdef int flags = MSG_NOSIGNAL | (MSG_MORE if connection.closing and not alone else 0)
     if thread.out.size == 0:
         return 0
     stop_if_forked()
     if not connection.broken and connection.outbox is None:
         while done < thread.out.size:
-            sent = send(connection.fd, thread.out.data + done, thread.out.size - done, flags)
+            if alone:
+                with nogil:
+                    hand_over_point()
+                    sent = send(connection.fd, thread.out.data + done, thread.out.size - done, flags)
+                    hand_over_point()
+            else:
+                sent = send(connection.fd, thread.out.data + done, thread.out.size - done, flags)
             if sent >= 0:
                 done += <size_t>sent
                 connection.sent[0] += <uint64_t>sent

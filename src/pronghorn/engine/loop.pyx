@@ -2,12 +2,13 @@
 
 The leader holds the baton (baton.pxd): it waits for events, reads requests and calls the application itself, on its own
 thread. If the call blocks, the watchdog gives the baton to a parked thread, which goes on with what was left of the
-batch; the old leader finishes its call, sends its response, gives the connection back and parks.
+batch; the old leader finishes its call, sends its response, gives the connection back and parks. A call that is known
+to block is given to a parked thread instead, which does the same.
 
 Ownership: a connection belongs to the loop (whoever leads) or, while its state is RUNNING, to the one thread that runs
-its request. Everything here happens under the GIL, which is released around a wait that may block and by the
-application; a thread that comes back from the application may have lost the baton, and then touches nothing of the
-loop's but its own connection and the queues.
+its request and sends the answer. Everything here happens under the GIL, which is released around a wait that may block,
+around the last send of a thread that does not lead, and by the application; a thread that comes back from the
+application may have lost the baton, and then touches nothing of the loop's but its own connection and the queues.
 
 A layer is a class, the base of the next one, in a file of its name: Sockets (connections), Pool (threads), Patience
 (what is slow), Outlet (what leaves), Intake (what arrives), and Engine, here: the loop itself.
@@ -137,7 +138,7 @@ cdef class Engine(Intake):
         return (
             f"<Engine {self._state}: {self.connections} connections, "
             f"{self.active} of {self.limit} threads in the application, "
-            f"{self.queued} requests queued, {self.requests} answered>"
+            f"{self.queued + self.uncalled} requests queued, {self.requests} answered>"
         )
 
     @property
@@ -193,7 +194,8 @@ cdef class Engine(Intake):
             exchange = thread.exchange
             if exchange is not None and not exchange.abandoned:
                 found.append(describe_call(thread, exchange, now))
-        found += [f"{describe(exchange)} waiting for a thread" for exchange in (*self.queue, *self.lane)]
+        waiting = (*self.calls, *self.queue, *self.lane)
+        found += [f"{describe(exchange)} waiting for a thread" for exchange in waiting]
         for fd in range(self.table_size):
             if self.table[fd] != NULL and (<Connection>self.table[fd]).state == SENDING:
                 connection = <Connection>self.table[fd]
@@ -324,20 +326,21 @@ cdef class Engine(Intake):
         """Waits for the next batch of events (loop.pxd); not if something can go on at once.
 
         First without waiting and with the GIL, if the last batch makes more events `likely`: releasing it around a call
-        that returns at once costs more than the call.
+        that returns at once costs more than the call. But if there are calls for other threads, they need it now.
         """
         cdef int count = 0, error = 0, timeout
-        cdef bint naps
-        if likely or self.returned or self._has_runnable():
+        cdef bint naps, goes_on = self.returned or self._has_runnable()
+        if (likely or goes_on) and not self.uncalled:
             count = epoll_wait(self.epoll, self.batch, BATCH, 0)
             error = errno
-        if count == 0 and not self.returned and not self._has_runnable():
-            timeout = self._wait_ms()
-            naps = self.arrived > 0 and is_worth_a_nap(&self.rush, self.arrived, self.now)
+        if self.uncalled or (count == 0 and not goes_on):
+            timeout = 0 if goes_on else self._wait_ms()
+            naps = self.arrived > 0 and not goes_on and is_worth_a_nap(&self.rush, self.arrived, self.now)
             self.arrived = 0
             self.waiting = True
             with nogil:
                 hand_over_point()
+                self.summon()
                 store_int(&self.row.waits, 1)
                 if naps:
                     take_nap()
@@ -366,7 +369,7 @@ cdef class Engine(Intake):
         self.row.loop_ns = self.now
         self.row.requests = self.requests
         self.row.handovers = self.baton.handovers
-        self.row.queued = self.queued
+        self.row.queued = self.queued + <uint32_t>self.uncalled
         self.row.active = <uint32_t>self.active
         self.row.buffered = <uint64_t>self.room.memory
         self.row.spooled = <uint64_t>self.room.disk
@@ -389,7 +392,7 @@ cdef class Engine(Intake):
             wakes = min(wakes, self.resume_ns)
         if self.unflushed_ns:
             wakes = min(wakes, self.unflushed_ns + FLUSH_LOG)
-        if self.active:
+        if self.active or self.uncalled:
             wakes = min(wakes, self.overdue_check_ns)
         if self.queue:
             wakes = min(wakes, (<Exchange>self.queue[0]).queued_ns + self.queue_ns)

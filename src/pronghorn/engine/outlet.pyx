@@ -11,12 +11,13 @@ from pronghorn.engine.connection cimport (
     QUEUED,
     READING,
     READING_BODY,
+    RUNNING,
     SEND,
     SENDING,
     Connection,
     arm,
 )
-from pronghorn.engine.exchange cimport PoolThread, flush_out, queue_out
+from pronghorn.engine.exchange cimport PoolThread, flush_alone, flush_out, queue_out
 from pronghorn.engine.linux cimport EPOLLIN, EPOLLOUT, eventfd_write
 from pronghorn.engine.patience cimport Patience
 from pronghorn.engine.posix cimport monotonic_ns
@@ -24,6 +25,7 @@ from pronghorn.engine.sockets cimport FLUSH_LOG, MILLISECOND
 
 cdef enum:
     HOLD = 1 * MILLISECOND          # a response is kept back at most
+    SMALL = 4 * 1024                # octets of a response whose wake-up costs more than itself
 
 
 cdef class Outlet(Patience):
@@ -63,6 +65,7 @@ cdef class Outlet(Patience):
         if (
             thread.lost
             or thread.out.size == 0
+            or thread.out.size > SMALL
             or connection.state != READING
             or connection.outbox is not None
             or connection.received.size
@@ -115,8 +118,21 @@ cdef class Outlet(Patience):
         cdef uint64_t now = self.now
         if (self.batch_at < self.batch_size or self.more_waits) and self._hold(thread, connection):
             return 0
-        flush_out(thread, connection)
-        thread.connection = None
+        if thread.lost and connection.state == READING:
+            connection.state = RUNNING
+            thread.connection = None        # or a new leader would send what it finds here as well
+            try:
+                flush_alone(thread, connection)
+            except BaseException:
+                thread.connection = connection      # for _recover
+                connection.broken = True
+                raise
+            finally:
+                if connection.state == RUNNING:
+                    connection.state = READING
+        else:
+            flush_out(thread, connection)
+            thread.connection = None
         if connection.outbox is not None and connection.state != QUEUED and self.room.is_full():
             self._put_aside(connection)
         if thread.lost:

@@ -79,7 +79,7 @@ cdef class Patience(Pool):
 
     cdef bint _needs_threads(self) noexcept:
         """Somebody waits for a thread, or would have to, while this one waits for its peer."""
-        return self.queued > 0 or self.active >= self.allowed
+        return self.queued > 0 or self.active + self.uncalled >= self.allowed
 
     cdef bint _put_aside(self, Connection connection) except -1:
         """Moves what a slow peer does not take yet to a spool file, so that nobody need wait. False: it cannot be.

@@ -22,6 +22,9 @@ cdef class Pool(Sockets):
     cdef object queue               # complete requests that wait for a thread
     cdef object lane                # and those whose route computes: one at a time, when nothing else is ready
     cdef uint32_t queued            # how many wait in both
+    cdef object calls               # requests that have a thread, which is not there yet: their routes block
+    cdef int uncalled               # how many these are
+    cdef int summoned               # and how many threads are on their way; written without the GIL, too
     cdef uint32_t queue_limit
     cdef uint64_t queue_ns
     cdef Recorder recorder
@@ -50,7 +53,11 @@ cdef class Pool(Sockets):
     cdef int _serve(self, PoolThread thread, Connection connection, Exchange exchange) except -1
     cdef int _begin(self, PoolThread thread, Connection connection, Exchange exchange) except -1
     cdef int _take_over(self, PoolThread thread) except -1
-    cdef int _part(self, PoolThread thread) except -1
+    cdef bint _give_away(self, Exchange exchange) except -1
+    cdef int _send_for_threads(self) except -1
+    # Wakes a thread for the calls that were given away, unless one is on its way. Anybody may, at any time.
+    cdef void summon(self) noexcept nogil
+    cdef int _run_given(self, PoolThread thread) except -1
     cdef int _start_leader(self) except -1
     cdef int _start_thread(self) except -1
     cdef int _spare(self) except -1
@@ -60,6 +67,7 @@ cdef class Pool(Sockets):
     cdef int _take_verdict(self, PoolThread thread) noexcept
     cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1
     cdef int _finish(self, Connection connection, Exchange exchange) except -1
+    cdef int _conclude(self, Connection connection, Exchange exchange) except -1
     cdef int _record(self, Connection connection, Exchange exchange) except -1
     cdef int _answer(self, PoolThread thread, Connection connection, str status, str text, Exchange late) except -1
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1
@@ -68,6 +76,7 @@ cdef class Pool(Sockets):
     cdef int _say_unready(self, PoolThread thread, Exchange exchange) except -1
     cdef bint _has_runnable(self) noexcept
     cdef int _run_queued(self, PoolThread thread) except -1
+    cdef int _run(self, PoolThread thread, Exchange exchange) except -1
     cdef int _work_on(self, PoolThread thread) except -1
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1
     cdef int _ask_to_recycle(self, str reason) except -1

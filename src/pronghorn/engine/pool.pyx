@@ -1,4 +1,4 @@
-"""The threads of a worker: passing the baton, calling the application, the queue of requests that wait for a thread."""
+"""The threads of a worker: who calls the application, the calls that are given away, and the requests that wait."""
 
 import collections
 import threading
@@ -14,6 +14,8 @@ from pronghorn.engine.baton cimport (
     WAS_BLOCKED,
     WAS_BUSY,
     WOKEN_TO_LEAD,
+    WOKEN_TO_LEAVE,
+    WOKEN_TO_WORK,
     Baton,
     baton_destroy,
     baton_enter,
@@ -21,8 +23,8 @@ from pronghorn.engine.baton cimport (
     baton_lead,
     baton_leave,
     baton_park,
-    baton_pass,
     baton_stop,
+    baton_summon,
     baton_watch,
 )
 from pronghorn.engine.connection cimport (
@@ -86,6 +88,7 @@ cdef class Pool(Sockets):
         self.threads = []
         self.queue = collections.deque()
         self.lane = collections.deque()
+        self.calls = collections.deque()
         self.limit = self.allowed = min(options.threads, MAX_SEATS - 1)
         self.queue_limit = options.queue_limit
         self.queue_ns = <uint64_t>(options.queue_timeout * SECOND)
@@ -149,8 +152,14 @@ cdef class Pool(Sockets):
         else:
             with nogil:
                 reason = baton_park(self.baton, thread.seat)
-        while reason == WOKEN_TO_LEAD:
-            thread.lost = False
+        while reason != WOKEN_TO_LEAVE:
+            thread.lost = reason == WOKEN_TO_WORK
+            try:
+                if thread.lost:
+                    add_int(&self.summoned, -1)
+                    self._work_on(thread)
+            except BaseException:
+                self._recover(thread)
             while not thread.lost and not self.finished:
                 try:
                     self._lead(thread)
@@ -170,6 +179,7 @@ cdef class Pool(Sockets):
         """
         cdef Connection connection = thread.connection
         cdef uint64_t now = monotonic_ns()
+        self.summon()       # what was given away need not wait for what follows
         thread.connection = None
         thread.out.size = 0
         self.log.critical("The event loop failed; it goes on with the next event", exc_info=True)
@@ -195,7 +205,8 @@ cdef class Pool(Sockets):
         old = <PoolThread>self.threads[before]
         if old.connection is not None:
             flush_beside(self, old, old.connection)
-        return self._flush_held()
+        self._flush_held()
+        return self._send_for_threads()
 
     cdef bint leads(self, PoolThread thread) noexcept:
         # `lost` is what a thread finds out when its call is over.
@@ -215,29 +226,55 @@ cdef class Pool(Sockets):
         A route that is known to compute waits in the lane until everything else that is ready has been served: its
         neighbours then wait for one such call at most, however many there are.
         """
+        cdef bint known = False
         if self.routes.scored:
             exchange.route = route_of(exchange.method, exchange.path)
             if computes(&self.routes, exchange.route):
                 return self._enqueue(thread, exchange, self.lane)
+            known = blocks(&self.routes, exchange.route)
+        if not known:
+            self._send_for_threads()
         self._spare()
-        if self.active >= self.allowed or (self.queued and self.queue):
+        if self.active + self.uncalled >= self.allowed or (self.queued and self.queue):
             return self._enqueue(thread, exchange, self.queue)
-        if exchange.route >= 0 and blocks(&self.routes, exchange.route):
-            self._part(thread)
+        if known and self._give_away(exchange):
+            return 0
         return self._call(thread, connection, exchange)
 
-    cdef int _part(self, PoolThread thread) except -1:
-        """Passes the baton before a call that is known to block: nobody need wait until the watchdog notices."""
-        if thread.lost:
-            return 0
-        self._flush_held()
-        if baton_pass(self.baton, 0):
-            thread.lost = True
+    cdef bint _give_away(self, Exchange exchange) except -1:
+        """Leaves a call that is known to block to another thread. False: there is none.
+
+        The leader stays what it is and goes on with its batch. It wakes the others when it is about to let go of the
+        GIL (`summon`): one that is woken before runs into the GIL, and goes to sleep once more.
+        """
+        if <int>len(self.threads) < self.active + self.uncalled + 2:
+            self.summon()
+            return False
+        if exchange.queued_ns == 0:
+            exchange.queued_ns = self.now
+        self.calls.append(exchange)
+        exchange.connection.state = QUEUED
+        add_int(&self.uncalled, 1)
+        return True
+
+    cdef int _send_for_threads(self) except -1:
+        """Before the leader does something that may last. Others may run meanwhile."""
+        if self.uncalled and load_int(&self.summoned) == 0:
+            self._flush_held()          # the first one may have the GIL for a while
+            with nogil:
+                self.summon()
         return 0
+
+    cdef void summon(self) noexcept nogil:
+        # One: whoever takes a call wakes the next, so that not all of them come at once and wait for the GIL.
+        if load_int(&self.uncalled) > 0 and load_int(&self.summoned) == 0:
+            add_int(&self.summoned, 1)
+            baton_summon(self.baton)
 
     cdef int _spare(self) except -1:
         """A call that blocks needs somebody to give the baton to: one thread more than there will be calls."""
-        if len(self.threads) >= self.active + 2 or len(self.threads) > self.limit or self.finished:
+        cdef int count = <int>len(self.threads)
+        if count >= self.active + self.uncalled + 2 or count > self.limit or self.finished:
             return 0
         if self.now < self.spare_again_ns:
             return 0
@@ -352,6 +389,17 @@ cdef class Pool(Sockets):
 
     cdef int _finish(self, Connection connection, Exchange exchange) except -1:
         """The response is said, if not yet sent."""
+        try:
+            self._conclude(connection, exchange)
+        except BaseException:
+            connection.broken = True
+            raise
+        finally:
+            # Last: until here it is this thread's alone, and the access log may have let others run.
+            connection.state = READING
+        return 0
+
+    cdef int _conclude(self, Connection connection, Exchange exchange) except -1:
         connection.exchange = None
         connection.served += 1
         if connection.armed == HEAD:    # the next head has a deadline of its own
@@ -370,8 +418,6 @@ cdef class Pool(Sockets):
             connection.lingering = connection.lingering or not exchange.peer_closes
         if self.recycle_after and self.requests >= self.recycle_after and not self.wants_recycling:
             self._ask_to_recycle(f"it has answered {self.requests} requests (setting `max_requests`)")
-        # Last: until here it is this thread's alone, and the access log may have let others run.
-        connection.state = READING
         return 0
 
     cdef int _record(self, Connection connection, Exchange exchange) except -1:
@@ -381,7 +427,7 @@ cdef class Pool(Sockets):
         exchange.recorded = True
         try:
             self.recorder.record(exchange, now)
-        except Exception:
+        except BaseException:       # a SystemExit of something the application put there ends no worker
             self.log.exception("A request could not be written to the access log")
         return 0
 
@@ -462,16 +508,18 @@ cdef class Pool(Sockets):
 
     cdef bint _has_runnable(self) noexcept:
         """A queued request may run now."""
-        return self.queued > 0 and self.active < self.allowed and (
+        return self.queued > 0 and self.active + self.uncalled < self.allowed and (
             len(self.queue) > 0 or (len(self.lane) > 0 and load_int(&self.baton.computing) <= 0)
         )
 
     cdef int _run_queued(self, PoolThread thread) except -1:
         """Runs the next request that waits; only if `_has_runnable`."""
         cdef Exchange exchange
-        cdef Connection connection
         cdef bint computing
         self._spare()
+        if not thread.lost:
+            self._flush_held()
+            self._send_for_threads()
         if not self._has_runnable():
             return 0
         if DEBUG:
@@ -479,8 +527,7 @@ cdef class Pool(Sockets):
         computing = not self.queue
         exchange = <Exchange>(self.lane.popleft() if computing else self.queue.popleft())
         self.queued -= 1
-        connection = exchange.connection
-        if connection.state != QUEUED:
+        if exchange.connection.state != QUEUED:
             return 0
         if thread.lost and computing:
             # It runs beside a leader, which must not start a second computing call: as if the watchdog had said so.
@@ -488,17 +535,36 @@ cdef class Pool(Sockets):
             add_int(&self.baton.computing, 1)
         elif not computing and self.routes.scored:
             exchange.route = route_of(exchange.method, exchange.path)
-            if blocks(&self.routes, exchange.route):
-                self._part(thread)
-        if not thread.lost:
-            self._flush_held()
+            if not thread.lost and blocks(&self.routes, exchange.route) and self._give_away(exchange):
+                return 0
+        return self._run(thread, exchange)
+
+    cdef int _run(self, PoolThread thread, Exchange exchange) except -1:
+        """Runs a request that waited."""
+        cdef Connection connection = exchange.connection
         self._call(thread, connection, exchange)
         return 0 if exchange.abandoned else self._settle(thread, connection, True)
 
+    cdef int _run_given(self, PoolThread thread) except -1:
+        """Runs the next call that was given away; only if there is one."""
+        # A local that held another exchange would free it here, and with it objects of the application's, whose
+        # finalizers let others run: those would find a count, and no call.
+        cdef Exchange exchange = <Exchange>self.calls.popleft()
+        add_int(&self.uncalled, -1)
+        return self._run(thread, exchange) if exchange.connection.state == QUEUED else 0
+
     cdef int _work_on(self, PoolThread thread) except -1:
-        """A thread that has lost the baton takes queued requests before it parks."""
-        while not self.finished and self._has_runnable():
-            self._run_queued(thread)
+        """A thread that does not lead takes the requests that wait for one before it parks."""
+        while not self.finished:
+            if self.uncalled > 1:
+                with nogil:             # before this one is taken: it counts until it is `active`
+                    self.summon()
+            if self.uncalled:
+                self._run_given(thread)
+            elif self._has_runnable():
+                self._run_queued(thread)
+            else:
+                break
         return 0
 
     cdef int _returned_late(self, PoolThread thread, Exchange exchange) except -1:

@@ -18,7 +18,7 @@ cdef struct Routes:     # starts zeroed
 cdef inline int route_of(str method, str path):
     """The slot of a route: its method and the first two segments of its path.
 
-    Two routes in one slot share a habit, which costs a needless hand-over at worst.
+    Two routes in one slot share a habit, which costs a needless change of threads at worst.
     """
     cdef uint32_t hash = 2166136261u
     cdef int slashes = 0
