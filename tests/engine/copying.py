@@ -46,7 +46,7 @@ def send(url, row, data, piece):
 
 
 def count(copied, url, row, data, piece):
-    """How many octets the server copies for a request, at least: the kernel may hand out a whole one in segments."""
+    """How many octets the server copies for a request, at least: what else it does now and then does not count."""
     return min(count_once(copied, url, row, data, piece) for _ in range(REPEATED))
 
 

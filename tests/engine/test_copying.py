@@ -31,7 +31,8 @@ CASES = {
 BAD = (GET % b"quadratic", b"A: b\r\n", b"\r\n")
 Counts = dict[tuple[str, str], list[int]]
 WAYS = {"whole": 1 << 30, "in segments": 1460}
-SIZES = (10_000, 80_000)
+SIZES = (7_500, 60_000)
+"""One segment of the loopback at most: of two the server may read the first one before the second has come."""
 MOST = 10
 """Times: eight, and what has just grown. Lists and buffers grow in steps, and a size may stand right behind one."""
 

@@ -171,11 +171,13 @@ def test_the_time_a_request_waited_for_a_thread(tmp_path):
     url = f"http://127.0.0.1:{bound.getsockname()[1]}"
 
     def app(environ, start_response):
-        time.sleep(0.1)
+        if environ["PATH_INFO"] == "/first":
+            wait_for(lambda: any("waiting for a thread" in what for what in engine.running()), "the other one to wait")
+            time.sleep(0.02)
         start_response("200 OK", [])
         return [b""]
 
-    with serve_engine(app, [bound], access=log, threads=1), Client(url) as first, Client(url) as second:
+    with serve_engine(app, [bound], access=log, threads=1) as engine, Client(url) as first, Client(url) as second:
         first.request("/first")
         second.request("/second")
         assert first.read_response().status == second.read_response().status == 200
