@@ -1,4 +1,4 @@
-"""An app to attack: hello, the length of what was sent, a large response in one piece, and the same as a stream."""
+"""An app to attack: hello, the length of what was sent, a large response in one piece, the same as a stream, and a long stream."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ BLOCK = bytes(1 << 16)
 BLOCKS = 64
 LENGTH = ("Content-Length", str(BLOCKS * len(BLOCK)))
 LARGE = BLOCK * BLOCKS
+TIMES = 16
+EXPORT = ("Content-Length", str(TIMES * BLOCKS * len(BLOCK)))
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -25,6 +27,9 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     if path == "/stream":
         start_response("200 OK", [LENGTH])
         return (BLOCK for _ in range(BLOCKS))
+    if path == "/export":
+        start_response("200 OK", [EXPORT])
+        return (BLOCK for _ in range(TIMES * BLOCKS))
     environ["wsgi.input"].read()
     start_response("200 OK", HEADERS)
     return [BODY]
@@ -41,13 +46,13 @@ async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
     while more:
         message = await receive()
         more = message.get("more_body", False)
-    large = scope["path"] in ("/large", "/stream")
-    headers = [LENGTH] if large else HEADERS
+    blocks = {"/large": BLOCKS, "/stream": BLOCKS, "/export": TIMES * BLOCKS}.get(scope["path"], 0)
+    headers = [EXPORT if blocks > BLOCKS else LENGTH] if blocks else HEADERS
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
     await send({"type": "http.response.start", "status": 200, "headers": encoded})
-    if scope["path"] == "/stream":
-        for _ in range(BLOCKS):
+    if blocks and scope["path"] != "/large":
+        for _ in range(blocks):
             await send({"type": "http.response.body", "body": BLOCK, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     else:
-        await send({"type": "http.response.body", "body": LARGE if large else BODY})
+        await send({"type": "http.response.body", "body": LARGE if blocks else BODY})

@@ -192,7 +192,7 @@ def test_without_memory_and_files_no_request_is_read_until_clients_have_taken_so
             assert slow.read_response().body == LARGE
             assert other.read_response().body == b"after"
             assert fresh.read_response().body == b"fresh"
-    said = r"Cannot spool a response, which keeps its thread .+ \(settings `spool_dir`, `spool_limit`\): .+/missing/"
+    said = r"Cannot spool a response, which keeps its memory .+ \(settings `spool_dir`, `spool_limit`\): .+/missing/"
     assert re.search(said, caplog.text)
 
 

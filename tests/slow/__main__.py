@@ -31,9 +31,6 @@ from tests.slow.report import FEW, Outcome
 from tests.slow.servers import APP, ATTACKED, of_class
 from tests.slow.tool import MODES, TOOL, Tool
 
-IDLE = 10_000
-"""Clients of the attack `idle`."""
-
 TOOLS = 1000
 """Clients of slowhttptest, which can have no more than 1024 descriptors, at most."""
 
@@ -54,7 +51,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--attacks", default=",".join(kinds), metavar="A,B", help=f"some of {', '.join(kinds)}")
     add("--servers", default=",".join(ATTACKED), metavar="A,B", help=f"some of {', '.join(ATTACKED)}")
-    add("--attackers", type=int, default=2000, help=f"clients of an attack (2000); `idle` has {IDLE} at most")
+    add("--attackers", type=int, default=2000, help="clients of an attack (2000); `idle` has more, `exports` fewer")
     add("--seconds", type=float, default=10, help="how long the good client asks under attack (10)")
     add("--period", type=float, default=1, help="seconds between two acts of an attacker (1)")
     add("--worker-class", default="", metavar="NAME", help="Pronghorn's (its default)")
@@ -73,7 +70,7 @@ def attackers(kind: str, server: Running, options: argparse.Namespace) -> Attack
     """The clients of one kind."""
     if kind.startswith(TOOL):
         return Tool(kind.partition(" ")[2], server.port, min(options.attackers, TOOLS), PATIENCE + options.seconds)
-    count = min(5 * options.attackers, IDLE) if kind == "idle" else options.attackers
+    count = int(ATTACKS[kind].times * options.attackers)
     return Attackers(kind, ("127.0.0.1", server.port), count, options.period, again=True)
 
 

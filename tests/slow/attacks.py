@@ -19,6 +19,7 @@ class Attack:
         shut: it never reads at all.
         limit: the setting of ours that bounds it; without one it is answered, and cut off, at once.
         stays: nothing is wrong with it: a server need not cut it off.
+        times: how many of them for each of another attack.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Attack:
     shut: bool = False
     limit: str = ""
     stays: bool = False
+    times: float = 1
 
     @property
     def reads_slowly(self) -> bool:
@@ -72,6 +74,13 @@ ATTACKS = {
     "streams": Attack(
         "4 MiB of a stream, read at 500 bytes at a time", HEAD % b"/stream" + b"\r\n", sip=500, limit="send_timeout"
     ),
+    "exports": Attack(
+        "64 MiB of a stream, read at 500 bytes at a time",
+        HEAD % b"/export" + b"\r\n",
+        sip=500,
+        limit="send_timeout",
+        times=0.1,
+    ),
     "shut": Attack("4 MiB that are never read", HEAD % b"/large" + b"\r\n", shut=True, limit="send_timeout"),
     "pipelines": Attack(
         "500 requests at once, the answers read at 500 bytes at a time",
@@ -80,5 +89,5 @@ ATTACKS = {
         stays=True,
     ),
     "refused": Attack("a header line without a colon, again and again", HEAD % b"/" + b"wrong\r\n\r\n"),
-    "idle": Attack("one request, then nothing", HEAD % b"/" + b"\r\n", stays=True),
+    "idle": Attack("one request, then nothing", HEAD % b"/" + b"\r\n", stays=True, times=5),
 }

@@ -21,6 +21,7 @@ cdef class PoolThread:
     cdef uint64_t ticket        # of the call it is in; 0 outside
     cdef bint lost              # it has lost the baton, and knows
     cdef bint awaits_peer       # in wait_for_peer: its call is not silent, whatever the time
+    cdef uint64_t awaits_ns     # since when
     cdef Connection connection  # whose bytes stand in `out`
     cdef Exchange exchange      # the call it is in
     cdef uint64_t overdue_ns    # when that call's deadline passed
@@ -81,6 +82,9 @@ cdef class Exchange:
     cdef uint64_t progress_ns       # when it last sent something, or was called: its deadline counts from here
     cdef uint64_t timeout_ns        # how long it may be silent; 0: for ever
     cdef int route                  # slot of the loop's route table, -1 unknown
+    cdef int habit                  # what is known of the route: engine/routes.pxd
+    cdef bint streams               # it is one of the streams that the pool counts
+    cdef bint put_aside             # its peer was slow, and others needed its thread
     # the response
     cdef bint started               # start_response was called
     cdef bint head_sent

@@ -20,6 +20,7 @@ from pronghorn.engine.exchange cimport Exchange, PoolThread, discharge, enlist, 
 from pronghorn.engine.linux cimport epoll_wait
 from pronghorn.engine.loop cimport BATCH, Engine
 from pronghorn.engine.patience cimport WAIT_SLICE_MS
+from pronghorn.engine.routes cimport UNKNOWN
 from pronghorn.engine.scoreboard cimport Call
 from pronghorn.engine.sockets cimport INCOMING_BODY
 from pronghorn.wire.buffer cimport release
@@ -144,7 +145,7 @@ cdef class GreenletEngine(Engine):
     cdef int _begin(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
         """Gives a complete request to a greenlet, or queues it: then there are as many as there may be."""
         if not self.free and <int>len(self.threads) >= self.limit:
-            return self._enqueue(thread, exchange, self.queue)
+            return self._enqueue(thread, exchange, UNKNOWN)
         exchange.queued_ns = self.now
         connection.state = QUEUED
         return self._spawn(exchange)
@@ -182,12 +183,14 @@ cdef class GreenletEngine(Engine):
 
     cdef int _take_queued(self) except -1:
         cdef Exchange exchange
-        while self.queue and self.free and not self.finished:
-            exchange = <Exchange>self.queue.popleft()
-            self.queued -= 1
+        while self.queue.count and self.free and not self.finished:
+            exchange = self.queue.take(&self.routes, True, True)
             if exchange.connection.state == QUEUED:
                 self._spawn(exchange)
         return 0
+
+    cdef int _note_stream(self, Exchange exchange) except -1:
+        return 0                    # it holds nobody up
 
     cdef int _wait_writable(self, int fd) except -1:
         try:

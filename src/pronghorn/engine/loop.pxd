@@ -32,7 +32,7 @@ cdef class Engine(Intake):
     cdef int _wait_ms(self) except -1
     cdef int _dispatch(self, PoolThread thread, uint64_t data, uint32_t events) except -1
     cdef int _expire(self, PoolThread thread) except -1
-    cdef int _expire_queue(self, PoolThread thread, object queue) except -1
+    cdef int _expire_queue(self, PoolThread thread) except -1
     cdef int _expired(self, PoolThread thread, Connection connection, int kind) except -1
     cdef int _wind_down(self, PoolThread thread) except -1
     cdef int _drain_connection(self, Connection connection) except -1

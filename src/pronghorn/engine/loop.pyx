@@ -138,7 +138,7 @@ cdef class Engine(Intake):
         return (
             f"<Engine {self._state}: {self.connections} connections, "
             f"{self.active} of {self.limit} threads in the application, "
-            f"{self.queued + self.uncalled} requests queued, {self.requests} answered>"
+            f"{self.queue.count + self.uncalled} requests queued, {self.requests} answered>"
         )
 
     @property
@@ -194,7 +194,7 @@ cdef class Engine(Intake):
             exchange = thread.exchange
             if exchange is not None and not exchange.abandoned:
                 found.append(describe_call(thread, exchange, now))
-        waiting = (*self.calls, *self.queue, *self.lane)
+        waiting = (*self.calls, *self.queue)
         found += [f"{describe(exchange)} waiting for a thread" for exchange in waiting]
         for fd in range(self.table_size):
             if self.table[fd] != NULL and (<Connection>self.table[fd]).state == SENDING:
@@ -369,7 +369,7 @@ cdef class Engine(Intake):
         self.row.loop_ns = self.now
         self.row.requests = self.requests
         self.row.handovers = self.baton.handovers
-        self.row.queued = self.queued + <uint32_t>self.uncalled
+        self.row.queued = self.queue.count + <uint32_t>self.uncalled
         self.row.active = <uint32_t>self.active
         self.row.buffered = <uint64_t>self.room.memory
         self.row.spooled = <uint64_t>self.room.disk
@@ -394,10 +394,8 @@ cdef class Engine(Intake):
             wakes = min(wakes, self.unflushed_ns + FLUSH_LOG)
         if self.active or self.uncalled:
             wakes = min(wakes, self.overdue_check_ns)
-        if self.queue:
-            wakes = min(wakes, (<Exchange>self.queue[0]).queued_ns + self.queue_ns)
-        if self.lane:
-            wakes = min(wakes, (<Exchange>self.lane[0]).queued_ns + self.queue_ns)
+        if self.queue.count:
+            wakes = min(wakes, self.queue.oldest_ns() + self.queue_ns)
         self.wakes_ns = wakes
         return <int>((wakes - self.now + MILLISECOND - 1) // MILLISECOND) if wakes > self.now else 0
 
@@ -440,18 +438,14 @@ cdef class Engine(Intake):
                 if connection.deadline_ns > self.now:
                     break
                 self._expired(thread, connection, kind)
-        self._expire_queue(thread, self.queue)
-        self._expire_queue(thread, self.lane)
-        return 0
+        return self._expire_queue(thread) if self.queue.count else 0
 
-    cdef int _expire_queue(self, PoolThread thread, object queue) except -1:
+    cdef int _expire_queue(self, PoolThread thread) except -1:
         cdef Exchange exchange
-        while queue:
-            exchange = <Exchange>queue[0]
-            if exchange.queued_ns + self.queue_ns > self.now:
+        while True:
+            exchange = self.queue.take_overdue(self.now, self.queue_ns)
+            if exchange is None:
                 break
-            queue.popleft()
-            self.queued -= 1
             if exchange.connection.state == QUEUED:
                 self._turn_away(thread, exchange)
                 self._settle(thread, exchange.connection, True)

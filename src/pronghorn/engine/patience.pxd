@@ -1,5 +1,7 @@
 # How long slow peers and late calls are waited for, and what happens then.
 
+from libc.stdint cimport uint64_t
+
 from pronghorn.engine.connection cimport Connection
 from pronghorn.engine.exchange cimport Exchange, PoolThread
 from pronghorn.engine.pool cimport Pool
@@ -13,6 +15,11 @@ cdef class Patience(Pool):
     cdef int _wait_for_peer(self, PoolThread thread, Connection connection) except -1
     cdef bint _needs_threads(self) noexcept
     cdef bint _put_aside(self, Connection connection) except -1
+    cdef bint _leave_thread(self, PoolThread thread, Connection connection) except -1
+    # A call turns out to be a long stream whose peer is slow.
+    cdef int _note_stream(self, Exchange exchange) except -1
+    cdef bint _must_give_up(self, PoolThread thread, uint64_t now) noexcept
+    cdef int _cut(self, Connection connection) except -1
     # A response was taken too slowly.
     cdef int _give_up_reader(self, Connection connection) except -1
     # Whether a socket takes bytes, within a slice of time.

@@ -9,9 +9,11 @@ from pronghorn.engine.baton cimport MAX_SEATS, baton_pass
 from pronghorn.engine.connection cimport RUNNING, SEND, Connection
 from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_beside
 from pronghorn.engine.incidents cimport LATE_READER, NO_STORAGE_LEFT
+from pronghorn.engine.linux cimport eventfd_read
 from pronghorn.engine.overdue cimport places_of, tell_overdue
 from pronghorn.engine.pool cimport Pool
-from pronghorn.engine.posix cimport POLLOUT, monotonic_ns, poll, pollfd
+from pronghorn.engine.posix cimport POLLIN, POLLOUT, monotonic_ns, poll, pollfd, sched_yield
+from pronghorn.engine.routes cimport STREAMS, learn, route_of
 from pronghorn.engine.scoreboard cimport READY, STUCK
 from pronghorn.engine.sockets cimport SECOND, name_of
 
@@ -24,24 +26,28 @@ cdef enum:
     PUT_ASIDE = 1 << 30             # octets of one response that a spool file takes; then its thread waits
 
 cdef uint64_t NEVER = ~<uint64_t>0
+cdef uint64_t HELD_MOST = SECOND                    # that a thread waits for a peer while a request waits for it
 cdef uint64_t STUCK_AFTER = 5 * <uint64_t>SECOND    # a thread has to come back after RequestTimeout was raised in it
 
 
 cdef class Patience(Pool):
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         thread.awaits_peer = True
+        thread.awaits_ns = monotonic_ns()
+        self.awaiting += 1
         try:
             self._wait_for_peer(thread, connection)
         finally:
+            self.awaiting -= 1
             thread.awaits_peer = False
         return 0
 
     cdef int _wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         cdef int found
-        cdef uint64_t now = monotonic_ns(), progress = now
+        cdef uint64_t now = thread.awaits_ns, progress = now
         cdef uint64_t enough = self.high_water // 2
         cdef bint late
-        if self._needs_threads() and self._put_aside(connection):
+        if self._leave_thread(thread, connection):
             return 0
         connection.begin_pace(now)
         if not thread.lost:
@@ -68,18 +74,56 @@ cdef class Patience(Pool):
                 progress = now
             elif late:
                 self._give_up_reader(connection)
-                connection.broken = True
-                connection.reset_on_close()
-                connection.forget_outbox()
-            if self._needs_threads() and self._put_aside(connection):
+                self._cut(connection)
+            if self._leave_thread(thread, connection):
                 break
+            if self._must_give_up(thread, now):
+                self.incidents.note(
+                    LATE_READER, "%s took nothing for %g s of a stream that no file takes, while a request waited for "
+                    "its thread: closed", (name_of(connection), HELD_MOST / 1e9),
+                )
+                self._cut(connection)
         if self.finished:
             connection.broken = True    # nobody sends the rest: an endless response would fill the memory with it
         return 0
 
     cdef bint _needs_threads(self) noexcept:
         """Somebody waits for a thread, or would have to, while this one waits for its peer."""
-        return self.queued > 0 or self.active + self.uncalled >= self.allowed
+        return self.queue.count > 0 or self.active + self.uncalled >= self.allowed
+
+    cdef bint _leave_thread(self, PoolThread thread, Connection connection) except -1:
+        """Ends the wait for a peer, if others need the thread. False: nobody does, or what the peer lacks has no room."""
+        if not self._needs_threads() or not self._put_aside(connection):
+            return False
+        if not thread.exchange.put_aside:
+            self._note_stream(thread.exchange)
+        # Many such threads write as fast as the disk takes it. One that has just copied a piece into the kernel keeps the
+        # processor until its slice is over, up to a tick of 4 ms, although the loop is awake and has a request.
+        with nogil:
+            sched_yield()
+        return True
+
+    cdef int _note_stream(self, Exchange exchange) except -1:
+        exchange.put_aside = True
+        if exchange.route < 0:
+            exchange.route = route_of(exchange.method, exchange.path)
+        learn(&self.routes, exchange.route, STREAMS)
+        return 0 if exchange.streams else self._count_stream(exchange)
+
+    cdef bint _must_give_up(self, PoolThread thread, uint64_t now) noexcept:
+        """A request waits, and of the threads that wait for their peers this one has done so for longest."""
+        cdef PoolThread other
+        if self.queue.count == 0 or now - thread.awaits_ns < HELD_MOST:
+            return False
+        for other in self.threads:
+            if other.awaits_peer and other.awaits_ns < thread.awaits_ns:
+                return False
+        return True
+
+    cdef int _cut(self, Connection connection) except -1:
+        connection.broken = True
+        connection.reset_on_close()
+        return connection.forget_outbox()
 
     cdef bint _put_aside(self, Connection connection) except -1:
         """Moves what a slow peer does not take yet to a spool file, so that nobody need wait. False: it cannot be.
@@ -95,8 +139,8 @@ cdef class Patience(Pool):
             connection.spool_outbox()
         except OSError as problem:
             self.incidents.note(
-                NO_STORAGE_LEFT, "Cannot spool a response, which keeps its thread or its memory until the client has "
-                "taken some (settings `spool_dir`, `spool_limit`): %s", (str(problem),),
+                NO_STORAGE_LEFT, "Cannot spool a response, which keeps its memory until the client has taken some, and "
+                "its thread until another request needs that (settings `spool_dir`, `spool_limit`): %s", (str(problem),),
             )
             self.pressed = self.room.is_full()
             return False
@@ -119,14 +163,19 @@ cdef class Patience(Pool):
         return 0
 
     cdef int _wait_writable(self, int fd) except -1:
-        """Whether a socket takes bytes, within a slice of time."""
-        cdef pollfd wanted
-        cdef int found
-        wanted.fd = fd
-        wanted.events = POLLOUT
+        """Whether a socket takes bytes, within a slice of time; or earlier, if somebody needs a thread."""
+        cdef pollfd[2] wanted
+        cdef uint64_t value
+        wanted[0].fd = fd
+        wanted[0].events = POLLOUT
+        wanted[1].fd = self.needed_fd
+        wanted[1].events = POLLIN
+        wanted[0].revents = wanted[1].revents = 0
         with nogil:
-            found = poll(&wanted, 1, WAIT_SLICE_MS)
-        return found > 0
+            poll(wanted, 2, WAIT_SLICE_MS)
+        if wanted[1].revents:
+            eventfd_read(self.needed_fd, &value)
+        return wanted[0].revents != 0
 
     # Deadlines of requests
 

@@ -8,6 +8,7 @@ from pronghorn.engine.exchange cimport Exchange, PoolThread
 from pronghorn.engine.recorder cimport Recorder
 from pronghorn.engine.routes cimport Routes
 from pronghorn.engine.sockets cimport Sockets
+from pronghorn.engine.queue cimport Queue
 
 
 cdef class Pool(Sockets):
@@ -19,12 +20,13 @@ cdef class Pool(Sockets):
     cdef uint64_t spare_again_ns    # when to try again after the system refused a thread
     cdef Routes routes
     cdef bint timing                # the last batch took long: find out which routes did
-    cdef object queue               # complete requests that wait for a thread
-    cdef object lane                # and those whose route computes: one at a time, when nothing else is ready
-    cdef uint32_t queued            # how many wait in both
+    cdef Queue queue                # complete requests that have no thread yet
     cdef object calls               # requests that have a thread, which is not there yet: their routes block
     cdef int uncalled               # how many these are
     cdef int summoned               # and how many threads are on their way; written without the GIL, too
+    cdef int streaming              # calls that are long streams whose peers are slow, or will be; uncalled ones too
+    cdef int awaiting               # threads that wait for their peers,
+    cdef int needed_fd              # and what tells them that a request waits for a thread
     cdef uint32_t queue_limit
     cdef uint64_t queue_ns
     cdef Recorder recorder
@@ -71,10 +73,14 @@ cdef class Pool(Sockets):
     cdef int _record(self, Connection connection, Exchange exchange) except -1
     cdef int _answer(self, PoolThread thread, Connection connection, str status, str text, Exchange late) except -1
     cdef int _refuse(self, PoolThread thread, Connection connection, int fault) except -1
-    cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1
+    cdef int _enqueue(self, PoolThread thread, Exchange exchange, int habit) except -1
     cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1
     cdef int _say_unready(self, PoolThread thread, Exchange exchange) except -1
     cdef bint _has_runnable(self) noexcept
+    # So many streams are inside that the next one waits.
+    cdef bint _streams_enough(self) noexcept
+    cdef int _count_stream(self, Exchange exchange) except -1
+    cdef int _discount_stream(self, Exchange exchange) except -1
     cdef int _run_queued(self, PoolThread thread) except -1
     cdef int _run(self, PoolThread thread, Exchange exchange) except -1
     cdef int _work_on(self, PoolThread thread) except -1

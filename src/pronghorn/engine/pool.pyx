@@ -53,7 +53,7 @@ from pronghorn.engine.incidents cimport (
     REFUSED,
     TURNED_AWAY,
 )
-from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
+from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE, eventfd, eventfd_write
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     add_int,
@@ -63,9 +63,10 @@ from pronghorn.engine.posix cimport (
     load_u64,
     monotonic_ns,
 )
-from pronghorn.engine.routes cimport blocks, computes, learn_quick, learn_slow, route_of
+from pronghorn.engine.routes cimport BLOCKS, COMPUTES, STREAMS, UNKNOWN, habit_of, learn, route_of, unlearn
 from pronghorn.engine.scoreboard cimport end_call, publish_call
 from pronghorn.engine.sockets cimport INCOMING_BODY, MILLISECOND, SECOND, name_of
+from pronghorn.engine.queue cimport Queue
 from pronghorn.wire.buffer cimport release
 from pronghorn.wire.faults cimport LATE_REQUEST, NO_MEMORY, NO_STORAGE
 
@@ -81,13 +82,12 @@ cdef enum:
 
 cdef class Pool(Sockets):
     def __cinit__(self, *args, **kwargs):
-        self.state_fd = -1
+        self.state_fd = self.needed_fd = -1
 
     def __init__(self, listeners, slot, options, access, recycle_after):
         Sockets.__init__(self, listeners, slot, options)
         self.threads = []
-        self.queue = collections.deque()
-        self.lane = collections.deque()
+        self.queue = Queue()
         self.calls = collections.deque()
         self.limit = self.allowed = min(options.threads, MAX_SEATS - 1)
         self.queue_limit = options.queue_limit
@@ -100,7 +100,8 @@ cdef class Pool(Sockets):
         if self.baton == NULL:
             raise MemoryError
         self.state_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-        if self.state_fd < 0 or baton_init(self.baton, self.limit + 1, TICK, PATIENCE) < 0:
+        self.needed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)
+        if min(self.state_fd, self.needed_fd, baton_init(self.baton, self.limit + 1, TICK, PATIENCE)) < 0:
             raise OSError(errno, "cannot make the semaphores of the thread pool")
 
     def __dealloc__(self):
@@ -110,6 +111,8 @@ cdef class Pool(Sockets):
             free(self.baton)
         if self.state_fd >= 0:
             close(self.state_fd)
+        if self.needed_fd >= 0:
+            close(self.needed_fd)
 
     cdef int _lead(self, PoolThread thread) except -1:
         raise NotImplementedError
@@ -221,28 +224,30 @@ cdef class Pool(Sockets):
         return self._begin(thread, connection, exchange)
 
     cdef int _begin(self, PoolThread thread, Connection connection, Exchange exchange) except -1:
-        """Runs a request on this thread now, or queues it.
-
-        A route that is known to compute waits in the lane until everything else that is ready has been served: its
-        neighbours then wait for one such call at most, however many there are.
-        """
-        cdef bint known = False
+        """Runs a request on this thread now, gives it to another one, or lets it wait (queue.pxd)."""
+        cdef int habit = UNKNOWN
         if self.routes.scored:
             exchange.route = route_of(exchange.method, exchange.path)
-            if computes(&self.routes, exchange.route):
-                return self._enqueue(thread, exchange, self.lane)
-            known = blocks(&self.routes, exchange.route)
-        if not known:
+            habit = habit_of(&self.routes, exchange.route)
+            if habit == COMPUTES:
+                return self._enqueue(thread, exchange, habit)
+        if habit == UNKNOWN:
             self._send_for_threads()
         self._spare()
-        if self.active + self.uncalled >= self.allowed or (self.queued and self.queue):
-            return self._enqueue(thread, exchange, self.queue)
-        if known and self._give_away(exchange):
+        if (
+            self.active + self.uncalled >= self.allowed
+            or (self.queue.count and self.queue.others)
+            or (habit == STREAMS and self._streams_enough())
+        ):
+            return self._enqueue(thread, exchange, habit)
+        if habit == STREAMS:
+            self._count_stream(exchange)
+        if habit != UNKNOWN and self._give_away(exchange):
             return 0
         return self._call(thread, connection, exchange)
 
     cdef bint _give_away(self, Exchange exchange) except -1:
-        """Leaves a call that is known to block to another thread. False: there is none.
+        """Leaves a call that is known to last to another thread. False: there is none.
 
         The leader stays what it is and goes on with its batch. It wakes the others when it is about to let go of the
         GIL (`summon`): one that is woken before runs into the GIL, and goes to sleep once more.
@@ -333,6 +338,8 @@ cdef class Pool(Sockets):
             thread.exchange = None
             end_call(thread.call)
             self.active -= 1
+            if exchange.streams:
+                self._discount_stream(exchange)
             if thread.lost or self.timing or self.routes.scored:
                 self._learn(thread, exchange, parted)
         if exchange.abandoned:
@@ -378,13 +385,29 @@ cdef class Pool(Sockets):
             verdict = self._take_verdict(thread)
         if exchange.route < 0:
             exchange.route = route_of(exchange.method, exchange.path)
+        if not exchange.put_aside:
+            unlearn(&self.routes, exchange.route, STREAMS)
         duration = monotonic_ns() - exchange.called_ns
         if duration < QUICK:
-            learn_quick(&self.routes, exchange.route)
+            unlearn(&self.routes, exchange.route, BLOCKS)
+            unlearn(&self.routes, exchange.route, COMPUTES)
         elif verdict and not parted:
-            learn_slow(&self.routes, exchange.route, verdict == WAS_BUSY)
+            learn(&self.routes, exchange.route, COMPUTES if verdict == WAS_BUSY else BLOCKS)
         elif not thread.lost and duration > LONG:
-            learn_slow(&self.routes, exchange.route, True)      # it kept the baton, so it was not blocked
+            learn(&self.routes, exchange.route, COMPUTES)       # it kept the baton, so it was not blocked
+        return 0
+
+    cdef bint _streams_enough(self) noexcept:
+        return self.streaming >= max(1, self.allowed // 2)
+
+    cdef int _count_stream(self, Exchange exchange) except -1:
+        exchange.streams = self.queue.stream_ran = True
+        self.streaming += 1
+        return 0
+
+    cdef int _discount_stream(self, Exchange exchange) except -1:
+        exchange.streams = False
+        self.streaming -= 1
         return 0
 
     cdef int _finish(self, Connection connection, Exchange exchange) except -1:
@@ -479,13 +502,14 @@ cdef class Pool(Sockets):
             )
         return self._answer(thread, connection, f"{what.status} {what.reason}", what.detail, None)
 
-    cdef int _enqueue(self, PoolThread thread, Exchange exchange, object queue) except -1:
-        if self.queued >= self.queue_limit:
+    cdef int _enqueue(self, PoolThread thread, Exchange exchange, int habit) except -1:
+        if self.queue.count >= self.queue_limit:
             return self._turn_away(thread, exchange)
         exchange.queued_ns = self.now
-        queue.append(exchange)
+        self.queue.add(exchange, habit)
         exchange.connection.state = QUEUED
-        self.queued += 1
+        if self.awaiting:
+            eventfd_write(self.needed_fd, 1)
         return 0
 
     cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1:
@@ -507,36 +531,34 @@ cdef class Pool(Sockets):
         return self._finish(exchange.connection, exchange)
 
     cdef bint _has_runnable(self) noexcept:
-        """A queued request may run now."""
-        return self.queued > 0 and self.active + self.uncalled < self.allowed and (
-            len(self.queue) > 0 or (len(self.lane) > 0 and load_int(&self.baton.computing) <= 0)
+        """A request that waits may run now, or is to be sorted out."""
+        return self.queue.count > 0 and self.active + self.uncalled < self.allowed and self.queue.has_any(
+            load_int(&self.baton.computing) <= 0, not self._streams_enough()
         )
 
     cdef int _run_queued(self, PoolThread thread) except -1:
         """Runs the next request that waits; only if `_has_runnable`."""
         cdef Exchange exchange
-        cdef bint computing
         self._spare()
         if not thread.lost:
             self._flush_held()
             self._send_for_threads()
         if not self._has_runnable():
             return 0
-        if DEBUG:
-            expect(self.queued == <uint32_t>(len(self.queue) + len(self.lane)))
-        computing = not self.queue
-        exchange = <Exchange>(self.lane.popleft() if computing else self.queue.popleft())
-        self.queued -= 1
-        if exchange.connection.state != QUEUED:
+        expect(self.streaming >= 0 and self.streaming <= self.active + self.uncalled)
+        exchange = self.queue.take(
+            &self.routes, load_int(&self.baton.computing) <= 0, not self._streams_enough()
+        )
+        if exchange is None or exchange.connection.state != QUEUED:
             return 0
-        if thread.lost and computing:
+        if exchange.habit == STREAMS:
+            self._count_stream(exchange)
+        if thread.lost and exchange.habit == COMPUTES:
             # It runs beside a leader, which must not start a second computing call: as if the watchdog had said so.
             self.baton.seats[thread.seat].verdict = WAS_BUSY
             add_int(&self.baton.computing, 1)
-        elif not computing and self.routes.scored:
-            exchange.route = route_of(exchange.method, exchange.path)
-            if not thread.lost and blocks(&self.routes, exchange.route) and self._give_away(exchange):
-                return 0
+        elif not thread.lost and exchange.habit in (BLOCKS, STREAMS) and self._give_away(exchange):
+            return 0
         return self._run(thread, exchange)
 
     cdef int _run(self, PoolThread thread, Exchange exchange) except -1:
@@ -551,7 +573,9 @@ cdef class Pool(Sockets):
         # finalizers let others run: those would find a count, and no call.
         cdef Exchange exchange = <Exchange>self.calls.popleft()
         add_int(&self.uncalled, -1)
-        return self._run(thread, exchange) if exchange.connection.state == QUEUED else 0
+        if exchange.connection.state == QUEUED:
+            return self._run(thread, exchange)
+        return self._discount_stream(exchange) if exchange.streams else 0
 
     cdef int _work_on(self, PoolThread thread) except -1:
         """A thread that does not lead takes the requests that wait for one before it parks."""

@@ -53,6 +53,9 @@ cdef extern from "arpa/inet.h" nogil:
     const char* inet_ntop(int family, const void* address, char* text, socklen_t size)
     const int INET6_ADDRSTRLEN
 
+cdef extern from "sched.h" nogil:
+    int sched_yield()
+
 cdef extern from "poll.h" nogil:
     cdef struct pollfd:
         int fd

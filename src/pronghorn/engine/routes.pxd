@@ -1,5 +1,5 @@
-# What the loop has learned about routes: which ones block, which ones compute. A handful of bytes a route, forgotten by
-# use.
+# What the loop has learned about routes: which ones block, which ones compute, which ones are long streams. A handful of
+# bytes a route, forgotten by use.
 
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -7,11 +7,18 @@ cdef enum:
     ROUTES = 1024
     SLOW = 8            # from this score on a route is treated as what it was
     HIGHEST = 16
-    LOSS = 4            # a call that lost the baton; a quick call takes one back
+    LOSS = 4            # a call that lost the baton, or was put aside; one that did not takes one back
+
+# What the calls of a route do.
+cdef enum:
+    UNKNOWN = 0
+    BLOCKS = 1          # wait, without the GIL
+    COMPUTES = 2        # wait for nobody, and have the GIL
+    STREAMS = 3         # say more than their peers take
+    HABITS = 4
 
 cdef struct Routes:     # starts zeroed
-    uint8_t blocks[ROUTES]
-    uint8_t computes[ROUTES]
+    uint8_t scores[ROUTES][HABITS]
     int scored          # routes with any score: while there are none, nobody asks
 
 
@@ -34,33 +41,32 @@ cdef inline int route_of(str method, str path):
     return <int>((hash ^ (hash >> 15)) & (ROUTES - 1))
 
 
-cdef inline bint blocks(const Routes* routes, int route) noexcept nogil:
-    return routes.blocks[route] >= SLOW and routes.blocks[route] > routes.computes[route]
+cdef inline int habit_of(const Routes* routes, int route) noexcept nogil:
+    cdef const uint8_t* scores = routes.scores[route]
+    if scores[COMPUTES] >= SLOW and scores[COMPUTES] >= scores[BLOCKS]:
+        return COMPUTES     # a stream too: there is one of these at a time
+    if scores[STREAMS] >= SLOW:
+        return STREAMS
+    return BLOCKS if scores[BLOCKS] >= SLOW else UNKNOWN
 
 
-cdef inline bint computes(const Routes* routes, int route) noexcept nogil:
-    return routes.computes[route] >= SLOW and routes.computes[route] >= routes.blocks[route]
+cdef inline bint has_score(const Routes* routes, int route) noexcept nogil:
+    return routes.scores[route][BLOCKS] or routes.scores[route][COMPUTES] or routes.scores[route][STREAMS]
 
 
-cdef inline void raise_score(Routes* routes, uint8_t* scores, int route, int by) noexcept nogil:
-    if routes.blocks[route] == 0 and routes.computes[route] == 0:
+cdef inline void learn(Routes* routes, int route, int habit) noexcept nogil:
+    """A call has shown the habit."""
+    cdef uint8_t* score = &routes.scores[route][habit]
+    if not has_score(routes, route):
         routes.scored += 1
-    scores[route] = <uint8_t>(scores[route] + by if scores[route] + by < HIGHEST else HIGHEST)
+    score[0] = <uint8_t>min(score[0] + LOSS, HIGHEST)
 
 
-cdef inline void learn_quick(Routes* routes, int route) noexcept nogil:
-    if routes.blocks[route] == 0 and routes.computes[route] == 0:
+cdef inline void unlearn(Routes* routes, int route, int habit) noexcept nogil:
+    """A call has not."""
+    cdef uint8_t* score = &routes.scores[route][habit]
+    if score[0] == 0:
         return
-    if routes.blocks[route]:
-        routes.blocks[route] -= 1
-    if routes.computes[route]:
-        routes.computes[route] -= 1
-    if routes.blocks[route] == 0 and routes.computes[route] == 0:
+    score[0] -= 1
+    if not has_score(routes, route):
         routes.scored -= 1
-
-
-cdef inline void learn_slow(Routes* routes, int route, bint computing) noexcept nogil:
-    if computing:
-        raise_score(routes, &routes.computes[0], route, LOSS)
-    else:
-        raise_score(routes, &routes.blocks[0], route, LOSS)
