@@ -37,6 +37,7 @@
 #define SUMMON_THE_PARKED 11
 #define TAKE_AND_SUMMON 12
 #define FORGET_CALLS 13
+#define FORGET_STREAM 14
 #ifndef MUTATION
 #define MUTATION 0
 #endif
@@ -74,9 +75,12 @@ bool drain_seen;
 bool finished;
 byte inside;
 chan queue = [PEERS] of { byte };
+chan streams = [PEERS] of { byte };
 chan lane = [PEERS] of { byte };
 chan calls = [PEERS] of { byte };
 byte summoned;
+byte streaming;
+bool counted[PEERS];                /* Exchange.streams */
 mtype state[PEERS] = READING;
 byte owner[PEERS] = NOBODY;
 bool watching[PEERS] = true;        /* Connection.interest */
@@ -95,7 +99,9 @@ byte in_loop;                       /* threads inside the loop's own wait: never
 #define HAS_EVENTS (READABLE(0) || READABLE(1) || woken)
 #define HAS_BATCH (batch[0] || batch[1])
 #define HAS_RETURNED (returned[0] || returned[1])
-#define HAS_RUNNABLE (inside + len(calls) < THREADS && (len(queue) > 0 || (len(lane) > 0 && computing <= 0)))
+#define MAY_STREAM (streaming < 1)          /* a half of one or two threads */
+#define HAS_RUNNABLE (inside + len(calls) < THREADS \
+    && (len(queue) > 0 || (len(streams) > 0 && MAY_STREAM) || (len(lane) > 0 && computing <= 0)))
 #define LEADS (leader == seat && !lost)
 #define ALL_ANSWERED (answered[0] == REQUESTS && answered[1] == REQUESTS)
 
@@ -221,6 +227,18 @@ inline finish() {                       /* Pool._finish, its end */
     said[peer]++
 }
 
+inline count_stream() {                 /* Pool._count_stream */
+    counted[peer] = true;
+    streaming++
+}
+
+inline discount_stream() {              /* Pool._discount_stream */
+    if
+    :: counted[peer] -> counted[peer] = false; streaming--
+    :: else
+    fi
+}
+
 inline call() {                         /* Pool._call */
     atomic {
         assert(state[peer] != RUNNING && owner[peer] == NOBODY);
@@ -231,7 +249,11 @@ inline call() {                         /* Pool._call */
         assert(inside <= THREADS);
         parted = lost;
         if
-        :: peer == 0 && answered[0] + said[0] == 0 -> waits[seat] = true
+        :: peer == 0 && answered[0] + said[0] == 0 && !counted[peer] -> waits[seat] = true
+        :: true
+        fi;
+        if
+        :: !counted[peer] && peer == 1 -> count_stream()    /* Patience._note_stream */
         :: true
         fi
     }
@@ -248,6 +270,11 @@ inline call() {                         /* Pool._call */
         fi;
         assert(state[peer] == RUNNING && owner[peer] == seat);
         inside--;
+        if
+        :: MUTATION == FORGET_STREAM
+        :: else -> discount_stream()
+        fi;
+        assert(streaming <= inside + len(calls) || MUTATION == FORGET_STREAM);
         if
         :: lost -> take_verdict()
         :: else
@@ -322,9 +349,17 @@ inline run_queued() {                   /* Pool._run_queued */
     if
     :: !HAS_RUNNABLE
     :: atomic { HAS_RUNNABLE ->
-        if
-        :: len(queue) > 0 -> queue ? peer
-        :: else ->
+        sorts = false;
+        if                              /* Queue.take */
+        :: len(streams) > 0 && MAY_STREAM -> streams ? peer; count_stream()
+        :: len(queue) > 0 ->
+            queue ? peer;
+            if
+            :: true
+            :: MAY_STREAM && len(streams) == 0 -> count_stream()
+            :: !(MAY_STREAM && len(streams) == 0) -> streams ! peer; sorts = true
+            fi
+        :: len(queue) == 0 && !(len(streams) > 0 && MAY_STREAM) ->
             lane ? peer;
             if
             :: lost -> verdict[seat] = BUSY; computing++
@@ -334,8 +369,9 @@ inline run_queued() {                   /* Pool._run_queued */
         assert(state[peer] == QUEUED)
        }
         if
-        :: !lost -> calls ! peer        /* Pool._give_away: its route is known to block */
-        :: call(); send(); atomic { settle(true) }
+        :: sorts
+        :: !sorts && !lost -> calls ! peer      /* Pool._give_away: its route is known to block, or to be a stream */
+        :: !sorts -> call(); send(); atomic { settle(true) }
         fi
     fi
 }
@@ -375,10 +411,16 @@ inline feed() {                         /* Intake._feed and Pool._serve */
         if
         :: lane ! peer; state[peer] = QUEUED                            /* its route is known to compute */
         :: inside + len(calls) >= THREADS || len(queue) > 0 -> queue ! peer; state[peer] = QUEUED
-        :: inside + len(calls) < THREADS && len(queue) == 0 -> runs = true
-        :: inside + len(calls) < THREADS && len(queue) == 0 ->          /* Pool._give_away */
-            calls ! peer;
-            state[peer] = QUEUED
+        :: len(queue) == 0 && !MAY_STREAM -> streams ! peer; state[peer] = QUEUED
+        :: inside + len(calls) < THREADS && len(queue) == 0 ->
+            if
+            :: MAY_STREAM -> count_stream()                             /* its route is known to be a stream */
+            :: true
+            fi;
+            if
+            :: runs = true
+            :: calls ! peer; state[peer] = QUEUED                       /* Pool._give_away */
+            fi
         fi
        }
         if
@@ -425,7 +467,7 @@ inline end() {                          /* Engine._end, baton_stop, baton_dismis
 
 proctype thread(byte seat) {            /* Pool._thread_main, Engine._lead */
     byte peer, ticket;
-    bool lost, parted, leaves, works, was_dozing, runs, feeds, turns, sleeps, at_once, summons;
+    bool lost, parted, leaves, works, was_dozing, runs, feeds, turns, sleeps, at_once, summons, sorts;
 
     take_gil();
     if

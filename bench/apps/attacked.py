@@ -1,4 +1,4 @@
-"""An app to attack: hello, the length of what was sent, a large response in one piece, the same as a stream, and a long stream."""
+"""An app to attack: hello, the length of what was sent, a large response, the same as a stream, and a long stream."""
 
 from __future__ import annotations
 

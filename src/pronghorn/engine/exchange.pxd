@@ -21,7 +21,7 @@ cdef class PoolThread:
     cdef uint64_t ticket        # of the call it is in; 0 outside
     cdef bint lost              # it has lost the baton, and knows
     cdef bint awaits_peer       # in wait_for_peer: its call is not silent, whatever the time
-    cdef uint64_t awaits_ns     # since when
+    cdef uint64_t awaits_ns     # since when that has taken nothing
     cdef Connection connection  # whose bytes stand in `out`
     cdef Exchange exchange      # the call it is in
     cdef uint64_t overdue_ns    # when that call's deadline passed

@@ -70,6 +70,7 @@ cdef class Patience(Pool):
             late = now - progress > self.queues[SEND].duration_ns
             if found > 0:
                 connection.drain()
+                thread.awaits_ns = now
             if (found > 0 or late) and connection.keeps_pace(now, self.min_rate, self.queues[SEND].duration_ns):
                 progress = now
             elif late:
@@ -77,7 +78,7 @@ cdef class Patience(Pool):
                 self._cut(connection)
             if self._leave_thread(thread, connection):
                 break
-            if self._must_give_up(thread, now):
+            if self._must_give_up(thread, now) and not connection.broken:
                 self.incidents.note(
                     LATE_READER, "%s took nothing for %g s of a stream that no file takes, while a request waited for "
                     "its thread: closed", (name_of(connection), HELD_MOST / 1e9),
@@ -111,7 +112,7 @@ cdef class Patience(Pool):
         return 0 if exchange.streams else self._count_stream(exchange)
 
     cdef bint _must_give_up(self, PoolThread thread, uint64_t now) noexcept:
-        """A request waits, and of the threads that wait for their peers this one has done so for longest."""
+        """A request waits, and of the peers that threads wait for this one has taken nothing for longest."""
         cdef PoolThread other
         if self.queue.count == 0 or now - thread.awaits_ns < HELD_MOST:
             return False
