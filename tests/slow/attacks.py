@@ -79,7 +79,7 @@ ATTACKS = {
         HEAD % b"/export" + b"\r\n",
         sip=500,
         limit="send_timeout",
-        times=0.1,
+        times=0.05,
     ),
     "shut": Attack("4 MiB that are never read", HEAD % b"/large" + b"\r\n", shut=True, limit="send_timeout"),
     "pipelines": Attack(

@@ -93,13 +93,13 @@ cdef class Patience(Pool):
         return self.queue.count > 0 or self.active + self.uncalled >= self.allowed
 
     cdef bint _leave_thread(self, PoolThread thread, Connection connection) except -1:
-        """Ends the wait for a peer, if others need the thread. False: nobody does, or what the peer lacks has no room."""
+        """Ends the wait for a peer, if others need the thread. False: nobody does, or there is no room for the rest."""
         if not self._needs_threads() or not self._put_aside(connection):
             return False
         if not thread.exchange.put_aside:
             self._note_stream(thread.exchange)
-        # Many such threads write as fast as the disk takes it. One that has just copied a piece into the kernel keeps the
-        # processor until its slice is over, up to a tick of 4 ms, although the loop is awake and has a request.
+        # Many such threads write as fast as the disk takes it. One that has just copied a piece into the kernel keeps
+        # the processor until its slice is over, up to a tick of 4 ms, although the loop is awake and has a request.
         with nogil:
             sched_yield()
         return True
@@ -141,7 +141,7 @@ cdef class Patience(Pool):
         except OSError as problem:
             self.incidents.note(
                 NO_STORAGE_LEFT, "Cannot spool a response, which keeps its memory until the client has taken some, and "
-                "its thread until another request needs that (settings `spool_dir`, `spool_limit`): %s", (str(problem),),
+                "its thread until another request needs it (settings `spool_dir`, `spool_limit`): %s", (str(problem),),
             )
             self.pressed = self.room.is_full()
             return False

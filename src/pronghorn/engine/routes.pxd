@@ -1,5 +1,5 @@
-# What the loop has learned about routes: which ones block, which ones compute, which ones are long streams. A handful of
-# bytes a route, forgotten by use.
+# What the loop has learned about routes: which ones block, which ones compute, which ones are long streams. A handful
+# of bytes a route, forgotten by use.
 
 from libc.stdint cimport uint8_t, uint32_t
 
