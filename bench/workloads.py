@@ -256,6 +256,15 @@ WORKLOADS = {
             (Bar("cpu_us", 1.0, "pronghorn", plus=1.5, of="pronghorn-log"),),
             ("pronghorn-log",),
         ),
+        Workload(
+            "few",
+            "Hello on 4 connections",
+            "bench.apps.hello:app",
+            small("/", hello.BODY, connections=4),
+            USUAL,
+            AHEAD,
+            connections=4,
+        ),
         *(
             Workload(
                 name,

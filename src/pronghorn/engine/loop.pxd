@@ -7,6 +7,7 @@ from pronghorn.engine.exchange cimport PoolThread
 from pronghorn.engine.intake cimport Intake
 from pronghorn.engine.linux cimport epoll_event
 from pronghorn.engine.rush cimport Rush
+from pronghorn.engine.spin cimport Spin
 
 cdef enum:
     BATCH = 64                      # events a turn
@@ -19,6 +20,7 @@ cdef class Engine(Intake):
     cdef uint64_t batch_ns          # when it came
     cdef list attached              # descriptors of connected sockets that are to be served
     cdef Rush rush
+    cdef Spin spin
     cdef bint stopping
     cdef bint drain_seen
 

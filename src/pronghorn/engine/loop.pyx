@@ -70,6 +70,7 @@ from pronghorn.engine.posix cimport (
 )
 from pronghorn.engine.rush cimport is_worth_a_nap, take_nap, weigh_nap
 from pronghorn.engine.sockets cimport FLUSH_LOG, LISTENER, MILLISECOND, SECOND, WAKE, name_of
+from pronghorn.engine.spin cimport is_worth_a_spin, spin_for, weigh_spin
 from pronghorn.wire.faults cimport LATE_REQUEST
 from pronghorn.wire.response cimport render_date
 
@@ -329,7 +330,7 @@ cdef class Engine(Intake):
         that returns at once costs more than the call. But if there are calls for other threads, they need it now.
         """
         cdef int count = 0, error = 0, timeout
-        cdef bint naps, goes_on = self.returned or self._has_runnable()
+        cdef bint naps, spins, goes_on = self.returned or self._has_runnable()
         if (likely or goes_on) and not self.uncalled:
             count = epoll_wait(self.epoll, self.batch, BATCH, 0)
             error = errno
@@ -337,6 +338,10 @@ cdef class Engine(Intake):
             timeout = 0 if goes_on else self._wait_ms()
             naps = self.arrived > 0 and not goes_on and is_worth_a_nap(&self.rush, self.arrived, self.now)
             self.arrived = 0
+            spins = (       # not while others want the processor
+                not naps and timeout > 0 and self.active == 0 and self.uncalled == 0
+                and is_worth_a_spin(&self.spin, self.now)
+            )
             self.waiting = True
             with nogil:
                 hand_over_point()
@@ -344,7 +349,11 @@ cdef class Engine(Intake):
                 store_int(&self.row.waits, 1)
                 if naps:
                     take_nap()
-                count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
+                elif spins:
+                    count = spin_for(self.epoll, self.batch, BATCH)
+                    weigh_spin(&self.spin, count, self.now)
+                if count == 0:
+                    count = epoll_wait(self.epoll, self.batch, BATCH, timeout)
                 store_int(&self.row.waits, 0)
                 hand_over_point()
             error = errno
