@@ -5,7 +5,7 @@ two of them costs both sides: the loop, which is woken from it, and the sender, 
 that. While a client is as busy as that, the next request comes sooner than a spin is over.
 """
 
-from pronghorn.engine.linux cimport epoll_wait
+from pronghorn.engine.linux cimport epoll_event, epoll_wait
 from pronghorn.engine.posix cimport monotonic_ns
 
 cdef enum:
