@@ -164,3 +164,8 @@ def test_an_option_that_nobody_means_is_not_suggested(tmp_path):
     """`--dirty-workers` is known, to be answered for, and hidden."""
     result = run(tmp_path, "--worker", "2", "app:app")
     assert result.stderr.endswith(" Did you mean --workers or --worker-class?\n")
+
+
+def test_permission_bits_are_printed_as_people_read_them(tmp_path):
+    assert "umask = 0o027 " in run(tmp_path, "--print-config", "--umask", "027").stdout
+    assert printed(tmp_path, "--umask", "027")["umask"] == (0o027, "--umask")

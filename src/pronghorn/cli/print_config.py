@@ -3,9 +3,11 @@
 from msgspec import structs
 
 from pronghorn.cli.source import Source
-from pronghorn.options.table import SUBJECTS
+from pronghorn.options.option import Unit
+from pronghorn.options.table import SUBJECTS, TABLE
 from pronghorn.settings import Loaded
 from pronghorn.settings.describe import toml_value
+from pronghorn.settings.units import format_quantity
 
 WIDEST = 60
 """Columns up to which the origins are aligned."""
@@ -36,4 +38,8 @@ def render(loaded: Loaded) -> str:
 
 def line(name: str, value: object) -> str:
     """The setting as TOML writes it; TOML has no word for "not set"."""
-    return f"# {name} is not set" if value is None else f"{name} = {toml_value(value)}"
+    if value is None:
+        return f"# {name} is not set"
+    # Nobody reads permission bits in decimal, and TOML has octal numbers.
+    mode = isinstance(value, int) and TABLE[name].option.unit is Unit.MODE
+    return f"{name} = {format_quantity(value, Unit.MODE) if mode else toml_value(value)}"
