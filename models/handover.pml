@@ -411,10 +411,12 @@ inline feed() {                         /* Intake._feed and Pool._serve */
         if
         :: lane ! peer; state[peer] = QUEUED                            /* its route is known to compute */
         :: inside + len(calls) >= THREADS || len(queue) > 0 -> queue ! peer; state[peer] = QUEUED
-        :: len(queue) == 0 && !MAY_STREAM -> streams ! peer; state[peer] = QUEUED
+        :: len(queue) == 0 && (inside + len(calls) >= THREADS || !MAY_STREAM || len(streams) > 0) ->
+            streams ! peer;                                             /* its route is known to be a stream */
+            state[peer] = QUEUED
         :: inside + len(calls) < THREADS && len(queue) == 0 ->
             if
-            :: MAY_STREAM -> count_stream()                             /* its route is known to be a stream */
+            :: MAY_STREAM && len(streams) == 0 -> count_stream()        /* the same */
             :: true
             fi;
             if

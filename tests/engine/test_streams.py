@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,10 @@ THREADS = 4
 
 
 class Streams:
-    """`/stream` says more than a slow client takes, and ends when it is let go; `/hold` keeps its thread until then."""
+    """`/stream` says more than a slow client takes, and ends when it is let go; `/hold` keeps its thread until then.
+
+    What begins with `/stream` is the same.
+    """
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)
@@ -30,10 +34,14 @@ class Streams:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Any:
         path = environ["PATH_INFO"]
-        if path == "/stream":
+        if path.startswith("/stream"):
             start_response("200 OK", [("Content-Length", str(len(WHOLE)))])
             return self.blocks()
         self.order.append(path)
+        if path == "/compute":
+            end = time.monotonic() + 0.03
+            while time.monotonic() < end:
+                pass
         if path == "/hold":
             self.count(held=1)
             assert self.release.wait(10)
@@ -165,4 +173,51 @@ def test_a_stream_that_no_file_takes_is_cut_when_others_need_its_thread(
     assert stage.engine.slot.incidents["late_reader"] == 1
     stage.app.gate.release(2)
     assert sorted(whole(client) for client in slow) == [False, True]
-    assert "took nothing for 1 s of a stream that no file takes, while a request waited for its thread" in caplog.text
+    assert "took less than 64 KiB in a second of a stream that no file takes" in caplog.text
+
+
+def test_a_client_that_takes_some_is_not_cut(stack: contextlib.ExitStack, tmp_path: Any) -> None:
+    """Although no file takes the rest, and a request waits: it is no faster than the clients before it."""
+    stage = Stage(stack, threads=2, spool_limit=1 << 16, spool_dir=str(tmp_path))
+    slow = stage.streams(2)
+    wait_for(lambda: stage.engine.slot.incidents["no_storage"] >= 2, "both to find no room")
+    good = stage.ask("/good")
+    until = time.monotonic() + 2.5  # two looks at what they take
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        for client in slow:
+            client.buffer += client.socket.recv(20_000)
+    assert stage.engine.slot.incidents["late_reader"] == 0
+    stage.end(slow)
+    assert good.read_response().body == b"hello"
+
+
+def test_a_stream_keeps_its_thread_while_others_are_free(stack: contextlib.ExitStack, tmp_path: Any) -> None:
+    """Requests that wait because they compute do not wait for it."""
+    stage = Stage(stack, threads=4, spool_dir=str(tmp_path))
+    with Client(stage.url) as client:
+        for _ in range(4):
+            assert client.get("/compute").body == b"hello"
+    slow = stage.streams(1)
+    until = time.monotonic() + 1.5  # longer than a stream without room may keep a thread that is needed
+    while time.monotonic() < until:
+        for client in [stage.ask("/compute") for _ in range(3)]:
+            assert client.read_response().body == b"hello"
+    assert stage.engine.slot.spooled == 0
+    stage.end(slow)
+
+
+def test_what_shares_two_segments_with_a_stream_does_not_wait_behind_it(
+    stack: contextlib.ExitStack, tmp_path: Any
+) -> None:
+    stage = Stage(stack, threads=2, spool_dir=str(tmp_path))
+    path = "/stream/v1/export"
+    first = [stage.ask(path) for _ in range(2)]
+    wait_for(lambda: stage.engine.slot.spooled >= len(WHOLE), "the streams to be put aside")
+    stage.end(first)
+    wait_for(lambda: stage.engine.calls_inside == 0, "the streams to end")
+    slow = [stage.ask(path) for _ in range(3)]
+    wait_for(lambda: stage.engine.slot.queued == 2, "the others to wait")
+    other = stage.ask("/stream/v1/status")
+    wait_for(lambda: stage.app.inside == 2, "it to begin")
+    stage.end([*slow, other])

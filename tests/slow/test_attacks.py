@@ -17,6 +17,7 @@ from tests.slow.probe import probe
 from tests.support.raw import Client, wait_for
 
 COUNT = 60
+LEAST = 8
 PERIOD = 0.3
 SECONDS = 1.0
 
@@ -27,6 +28,11 @@ MEMORY = 8 << 20
 
 READERS = [("streams", 2), *((kind, 8) for kind, attack in ATTACKS.items() if attack.reads_slowly)]
 """With how many threads. What is no stream leaves without one."""
+
+
+def clients(kind):
+    """How many attack; of those that ask for much there are fewer."""
+    return max(LEAST, int(COUNT * min(ATTACKS[kind].times, 1)))
 
 
 @pytest.fixture
@@ -50,9 +56,9 @@ def under_attack(tmp_path, release):
         address = listener.getsockname()
         with serve_engine(served, [listener], buffer_memory=MEMORY, spool_dir=str(tmp_path), **options) as engine:
             assert probe(address, 0.1).lost == 0
-            attackers = Attackers(kind, address, COUNT, PERIOD, again=False)
+            attackers = Attackers(kind, address, clients(kind), PERIOD, again=False)
             with attackers:
-                assert attackers.connected == COUNT
+                assert attackers.connected == clients(kind)
                 # Their own requests come all at once, and are right: they are answered like others.
                 wait_for(lambda: not engine.slot.queued, "their requests to be taken")
                 yield engine, address, attackers
@@ -71,7 +77,7 @@ def test_attack(kind, under_attack):
         wait_for(lambda: engine.slot.active < SCALED["threads"] and not engine.slot.queued, "a free thread")
         assert engine.slot.buffered < 3 * MEMORY
         if not stays:
-            wait_for(lambda: cut_off(engine) >= COUNT // 2, "attackers to be cut off")
+            wait_for(lambda: cut_off(engine) >= clients(kind) // 2, "attackers to be cut off")
     assert attackers.result["refused"] == 0
     assert bool(attackers.result["cut"]) != stays
 
@@ -86,13 +92,13 @@ def test_at_saturation_no_thread_is_held_by_a_slow_reader(kind, threads, under_a
     """Nobody is cut off, so that a thread that is held stays so; as many requests as there are threads need them."""
     with under_attack(kind, threads=threads) as (engine, address, attackers), ExitStack() as stack:
         stack.callback(release.set)
-        clients = [stack.enter_context(Client(f"http://127.0.0.1:{address[1]}")) for _ in range(threads)]
-        for client in clients:
+        good = [stack.enter_context(Client(f"http://127.0.0.1:{address[1]}")) for _ in range(threads)]
+        for client in good:
             client.request("/hold")
         wait_for(
             lambda: [request.path for request in engine.slot.running()] == ["/hold"] * threads,
             "every thread to run a good client's request",
         )
         release.set()
-        assert [client.read_response().status for client in clients] == [200] * threads
+        assert [client.read_response().status for client in good] == [200] * threads
     assert attackers.result["cut"] == 0

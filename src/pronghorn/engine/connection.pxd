@@ -35,6 +35,9 @@ cdef class FileSlice:
     cdef Room room                  # of a spool file of ours, else None;
     cdef int64_t on_disk            # and the disk it takes up there
 
+    # Before its end, without the interpreter lock; nobody may use it any more.
+    cdef int shut(self) except -1
+
 
 cdef class Connection:
     cdef int fd
@@ -121,4 +124,5 @@ cdef void disarm(Connection connection, DeadlineQueue* queues) noexcept
 cdef str local_address(Connection connection)
 cdef str format_address(const sockaddr_storage* address)
 cdef int port_number(const sockaddr_storage* address) noexcept nogil
-cdef int unread_of(int fd) noexcept     # octets of the peer's that the kernel holds
+cdef int unacked_by(int fd) noexcept    # octets for the peer that the kernel holds, sent or not
+cdef int unread_of(int fd) noexcept     # octets of the peer's that it holds

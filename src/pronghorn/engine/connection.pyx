@@ -63,6 +63,13 @@ cdef class FileSlice:
         if self.room is not None:
             self.room.disk -= self.on_disk
 
+    cdef int shut(self) except -1:
+        cdef int fd = self.fd
+        self.fd = -1
+        with nogil:
+            close(fd)
+        return 0
+
 
 @cython.final
 @cython.freelist(256)
@@ -334,14 +341,12 @@ cdef list empty_list():
 
 
 cdef int unacked_by(int fd) noexcept:
-    """Octets that the kernel holds for the peer, sent or not."""
     cdef int size = 0
     ioctl(fd, SIOCOUTQ, &size)
     return size
 
 
 cdef int unread_of(int fd) noexcept:
-    """Octets of the peer's that the kernel holds for us."""
     cdef int size = 0
     ioctl(fd, SIOCINQ, &size)
     return size

@@ -21,7 +21,7 @@ cdef class PoolThread:
     cdef uint64_t ticket        # of the call it is in; 0 outside
     cdef bint lost              # it has lost the baton, and knows
     cdef bint awaits_peer       # in wait_for_peer: its call is not silent, whatever the time
-    cdef uint64_t awaits_ns     # since when that has taken nothing
+    cdef uint64_t refused_ns    # when no file took what its peer did not take
     cdef Connection connection  # whose bytes stand in `out`
     cdef Exchange exchange      # the call it is in
     cdef uint64_t overdue_ns    # when that call's deadline passed
@@ -84,7 +84,11 @@ cdef class Exchange:
     cdef int route                  # slot of the loop's route table, -1 unknown
     cdef int habit                  # what is known of the route: engine/routes.pxd
     cdef bint streams               # it is one of the streams that the pool counts
-    cdef bint put_aside             # its peer was slow, and others needed its thread
+    cdef bint lagged                # its peer was slow, and others needed its thread
+    cdef bint evicted               # its peer was too slow, and its thread is on its way to others
+    cdef bint trickles              # what its peer took in the last second that was waited for it was little:
+    cdef uint64_t awaited_ns        # how much of the next second has been waited,
+    cdef int64_t taken              # and what its peer had taken before
     # the response
     cdef bint started               # start_response was called
     cdef bint head_sent

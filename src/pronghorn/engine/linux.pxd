@@ -24,7 +24,7 @@ cdef extern from "sys/eventfd.h" nogil:
     int eventfd(unsigned int value, int flags)
     int eventfd_read(int fd, uint64_t* value)
     int eventfd_write(int fd, uint64_t value)
-    const int EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE
+    const int EFD_CLOEXEC, EFD_NONBLOCK
 
 cdef extern from "sys/ioctl.h" nogil:
     int ioctl(int fd, unsigned long request, int* value)

@@ -13,12 +13,16 @@ cdef enum:
 
 cdef class Patience(Pool):
     cdef int _wait_for_peer(self, PoolThread thread, Connection connection) except -1
-    cdef bint _needs_threads(self) noexcept
+    # Whether its peer lags so far behind that the thread goes on waiting.
+    cdef bint _lags(self, Connection connection) noexcept
+    # A request waits for the thread, or would have to.
+    cdef bint _is_needed(self, Exchange exchange) noexcept
     cdef bint _put_aside(self, Connection connection) except -1
-    cdef bint _leave_thread(self, PoolThread thread, Connection connection) except -1
+    cdef bint _leave_thread(self, PoolThread thread, Connection connection, uint64_t now) except -1
     # A call turns out to be a long stream whose peer is slow.
     cdef int _note_stream(self, Exchange exchange) except -1
-    cdef bint _must_give_up(self, PoolThread thread, uint64_t now) noexcept
+    cdef bint _trickles(self, Connection connection, Exchange exchange, uint64_t waited_ns) noexcept
+    cdef int _evict(self, Connection connection, Exchange exchange) except -1
     cdef int _cut(self, Connection connection) except -1
     # A response was taken too slowly.
     cdef int _give_up_reader(self, Connection connection) except -1

@@ -3,19 +3,20 @@
 import sys
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from pronghorn.debug cimport hand_over_point
 from pronghorn.engine.baton cimport MAX_SEATS, baton_pass
-from pronghorn.engine.connection cimport RUNNING, SEND, Connection
+from pronghorn.engine.connection cimport RUNNING, SEND, Connection, FileSlice, unacked_by
 from pronghorn.engine.exchange cimport Exchange, PoolThread, flush_beside
 from pronghorn.engine.incidents cimport LATE_READER, NO_STORAGE_LEFT
 from pronghorn.engine.linux cimport eventfd_read
 from pronghorn.engine.overdue cimport places_of, tell_overdue
 from pronghorn.engine.pool cimport Pool
 from pronghorn.engine.posix cimport POLLIN, POLLOUT, monotonic_ns, poll, pollfd, sched_yield
-from pronghorn.engine.routes cimport STREAMS, learn, route_of
+from pronghorn.engine.routes cimport STREAMS, learn, stream_of
 from pronghorn.engine.scoreboard cimport READY, STUCK
-from pronghorn.engine.sockets cimport SECOND, name_of
+from pronghorn.engine.sockets cimport MILLISECOND, SECOND, name_of
 
 from pronghorn.errors import RequestTimeout
 
@@ -24,30 +25,28 @@ cdef extern from "Python.h":
 
 cdef enum:
     PUT_ASIDE = 1 << 30             # octets of one response that a spool file takes; then its thread waits
+    TRICKLE = 64 << 10              # octets in a second; who takes less keeps no thread that others need
 
 cdef uint64_t NEVER = ~<uint64_t>0
-cdef uint64_t HELD_MOST = SECOND                    # that a thread waits for a peer while a request waits for it
 cdef uint64_t STUCK_AFTER = 5 * <uint64_t>SECOND    # a thread has to come back after RequestTimeout was raised in it
+cdef uint64_t SLICE = WAIT_SLICE_MS * <uint64_t>MILLISECOND
 
 
 cdef class Patience(Pool):
     cdef int wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         thread.awaits_peer = True
-        thread.awaits_ns = monotonic_ns()
-        self.awaiting += 1
         try:
             self._wait_for_peer(thread, connection)
         finally:
-            self.awaiting -= 1
             thread.awaits_peer = False
         return 0
 
     cdef int _wait_for_peer(self, PoolThread thread, Connection connection) except -1:
         cdef int found
-        cdef uint64_t now = thread.awaits_ns, progress = now
-        cdef uint64_t enough = self.high_water // 2
-        cdef bint late
-        if self._leave_thread(thread, connection):
+        cdef uint64_t now = monotonic_ns(), progress = now, before
+        cdef Exchange exchange = thread.exchange
+        cdef bint late, trickles
+        if self._leave_thread(thread, connection, now):
             return 0
         connection.begin_pace(now)
         if not thread.lost:
@@ -58,11 +57,8 @@ cdef class Patience(Pool):
         if thread.lost and thread.seat < MAX_SEATS:
             self._take_verdict(thread)      # whatever it was computing, the lane need not wait for it any more
         # In slices: a stop of the engine may end the wait.
-        while (
-            (connection.outbox_size > enough or (connection.outbox_size and self.room.is_full()))
-            and not connection.broken
-            and not self.finished
-        ):
+        while self._lags(connection) and not self.finished:
+            before = now
             found = self._wait_writable(connection.fd)
             if connection.broken:
                 break
@@ -70,61 +66,87 @@ cdef class Patience(Pool):
             late = now - progress > self.queues[SEND].duration_ns
             if found > 0:
                 connection.drain()
-                thread.awaits_ns = now
             if (found > 0 or late) and connection.keeps_pace(now, self.min_rate, self.queues[SEND].duration_ns):
                 progress = now
             elif late:
                 self._give_up_reader(connection)
                 self._cut(connection)
-            if self._leave_thread(thread, connection):
+            trickles = self._trickles(connection, exchange, now - before)
+            if self._leave_thread(thread, connection, now):
                 break
-            if self._must_give_up(thread, now) and not connection.broken:
-                self.incidents.note(
-                    LATE_READER, "%s took nothing for %g s of a stream that no file takes, while a request waited for "
-                    "its thread: closed", (name_of(connection), HELD_MOST / 1e9),
-                )
-                self._cut(connection)
+            if (
+                trickles and self._lags(connection)
+                and self.queue.count > <uint32_t>self.evicted and self._is_needed(exchange)
+            ):
+                self._evict(connection, exchange)
         if self.finished:
             connection.broken = True    # nobody sends the rest: an endless response would fill the memory with it
         return 0
 
-    cdef bint _needs_threads(self) noexcept:
-        """Somebody waits for a thread, or would have to, while this one waits for its peer."""
-        return self.queue.count > 0 or self.active + self.uncalled >= self.allowed
+    cdef bint _lags(self, Connection connection) noexcept:
+        return not connection.broken and (
+            connection.outbox_size > self.high_water // 2 or (connection.outbox_size > 0 and self.room.is_full())
+        )
 
-    cdef bint _leave_thread(self, PoolThread thread, Connection connection) except -1:
+    cdef bint _is_needed(self, Exchange exchange) noexcept:
+        return self.active + self.uncalled >= self.allowed or (exchange.streams and len(self.queue.streams) > 0)
+
+    cdef bint _leave_thread(self, PoolThread thread, Connection connection, uint64_t now) except -1:
         """Ends the wait for a peer, if others need the thread. False: nobody does, or there is no room for the rest."""
-        if not self._needs_threads() or not self._put_aside(connection):
+        cdef Exchange exchange = thread.exchange
+        if connection.outbox is None or connection.broken or not self._is_needed(exchange):
             return False
-        if not thread.exchange.put_aside:
-            self._note_stream(thread.exchange)
+        if not exchange.lagged and connection.outbox_size > self.high_water // 2:
+            self._note_stream(exchange)
+        if connection.outbox_size > PUT_ASIDE or now - thread.refused_ns < SLICE:
+            return False
+        if not self._put_aside(connection):
+            thread.refused_ns = now
+            return False
         # Many such threads write as fast as the disk takes it. One that has just copied a piece into the kernel keeps
         # the processor until its slice is over, up to a tick of 4 ms, although the loop is awake and has a request.
         with nogil:
+            hand_over_point()
             sched_yield()
         return True
 
     cdef int _note_stream(self, Exchange exchange) except -1:
-        exchange.put_aside = True
-        if exchange.route < 0:
-            exchange.route = route_of(exchange.method, exchange.path)
-        learn(&self.routes, exchange.route, STREAMS)
-        return 0 if exchange.streams else self._count_stream(exchange)
+        exchange.lagged = True
+        learn(&self.routes, stream_of(exchange.method, exchange.path), STREAMS)
+        if not exchange.streams:
+            self._count_stream(exchange)
+        return 0
 
-    cdef bint _must_give_up(self, PoolThread thread, uint64_t now) noexcept:
-        """A request waits, and of the peers that threads wait for this one has taken nothing for longest."""
-        cdef PoolThread other
-        if self.queue.count == 0 or now - thread.awaits_ns < HELD_MOST:
-            return False
-        for other in self.threads:
-            if other.awaits_peer and other.awaits_ns < thread.awaits_ns:
-                return False
-        return True
+    cdef bint _trickles(self, Connection connection, Exchange exchange, uint64_t waited_ns) noexcept:
+        """Whether the peer took little in the last second that its thread waited for it; judged once in each."""
+        cdef int64_t taken
+        exchange.awaited_ns += waited_ns
+        if exchange.awaited_ns >= SECOND:
+            taken = exchange.sent - <int64_t>connection.outbox_size - unacked_by(connection.fd)
+            exchange.trickles = taken - exchange.taken < TRICKLE
+            exchange.taken = taken
+            exchange.awaited_ns = 0
+        return exchange.trickles
+
+    cdef int _evict(self, Connection connection, Exchange exchange) except -1:
+        """Cuts a response: a request waits for its thread."""
+        exchange.evicted = True
+        self.evicted += 1
+        self._cut(connection)
+        return self.incidents.note(
+            LATE_READER, "%s took less than %d KiB in a second of a stream that no file takes, while a request waited "
+            "for its thread: closed", (name_of(connection), TRICKLE >> 10),
+        )
 
     cdef int _cut(self, Connection connection) except -1:
+        cdef list rest = [] if connection.outbox is None else connection.outbox[:]
         connection.broken = True
         connection.reset_on_close()
-        return connection.forget_outbox()
+        connection.forget_outbox()
+        for piece in rest:
+            if isinstance(piece, FileSlice):
+                (<FileSlice>piece).shut()       # a gigabyte's pages are freed without the lock
+        return 0
 
     cdef bint _put_aside(self, Connection connection) except -1:
         """Moves what a slow peer does not take yet to a spool file, so that nobody need wait. False: it cannot be.
@@ -172,8 +194,10 @@ cdef class Patience(Pool):
         wanted[1].fd = self.needed_fd
         wanted[1].events = POLLIN
         wanted[0].revents = wanted[1].revents = 0
+        self.awaiting += 1
         with nogil:
             poll(wanted, 2, WAIT_SLICE_MS)
+        self.awaiting -= 1
         if wanted[1].revents:
             eventfd_read(self.needed_fd, &value)
         return wanted[0].revents != 0

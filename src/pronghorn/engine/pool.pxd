@@ -26,7 +26,8 @@ cdef class Pool(Sockets):
     cdef int summoned               # and how many threads are on their way; written without the GIL, too
     cdef int streaming              # calls that are long streams whose peers are slow, or will be; uncalled ones too
     cdef int awaiting               # threads that wait for their peers,
-    cdef int needed_fd              # and what tells them that a request waits for a thread
+    cdef int needed_fd              # and what tells them that a request waits for one of them
+    cdef int evicted                # calls that were cut because a request waits, and are not over yet
     cdef uint32_t queue_limit
     cdef uint64_t queue_ns
     cdef Recorder recorder
@@ -79,8 +80,8 @@ cdef class Pool(Sockets):
     cdef bint _has_runnable(self) noexcept
     # So many streams are inside that the next one waits.
     cdef bint _streams_enough(self) noexcept
-    cdef int _count_stream(self, Exchange exchange) except -1
-    cdef int _discount_stream(self, Exchange exchange) except -1
+    cdef void _count_stream(self, Exchange exchange) noexcept
+    cdef void _discount_stream(self, Exchange exchange) noexcept
     cdef int _run_queued(self, PoolThread thread) except -1
     cdef int _run(self, PoolThread thread, Exchange exchange) except -1
     cdef int _work_on(self, PoolThread thread) except -1

@@ -53,7 +53,7 @@ from pronghorn.engine.incidents cimport (
     REFUSED,
     TURNED_AWAY,
 )
-from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE, eventfd, eventfd_write
+from pronghorn.engine.linux cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
 from pronghorn.engine.posix cimport (
     CLOCK_REALTIME,
     add_int,
@@ -63,7 +63,17 @@ from pronghorn.engine.posix cimport (
     load_u64,
     monotonic_ns,
 )
-from pronghorn.engine.routes cimport BLOCKS, COMPUTES, STREAMS, UNKNOWN, habit_of, learn, route_of, unlearn
+from pronghorn.engine.routes cimport (
+    BLOCKS,
+    COMPUTES,
+    STREAMS,
+    UNKNOWN,
+    habit_of,
+    learn,
+    route_of,
+    stream_of,
+    unlearn,
+)
 from pronghorn.engine.scoreboard cimport end_call, publish_call
 from pronghorn.engine.sockets cimport INCOMING_BODY, MILLISECOND, SECOND, name_of
 from pronghorn.engine.queue cimport Queue
@@ -100,7 +110,7 @@ cdef class Pool(Sockets):
         if self.baton == NULL:
             raise MemoryError
         self.state_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-        self.needed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)
+        self.needed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if min(self.state_fd, self.needed_fd, baton_init(self.baton, self.limit + 1, TICK, PATIENCE)) < 0:
             raise OSError(errno, "cannot make the semaphores of the thread pool")
 
@@ -228,7 +238,7 @@ cdef class Pool(Sockets):
         cdef int habit = UNKNOWN
         if self.routes.scored:
             exchange.route = route_of(exchange.method, exchange.path)
-            habit = habit_of(&self.routes, exchange.route)
+            habit = habit_of(&self.routes, exchange.route, stream_of(exchange.method, exchange.path))
             if habit == COMPUTES:
                 return self._enqueue(thread, exchange, habit)
         if habit == UNKNOWN:
@@ -237,11 +247,12 @@ cdef class Pool(Sockets):
         if (
             self.active + self.uncalled >= self.allowed
             or (self.queue.count and self.queue.others)
-            or (habit == STREAMS and self._streams_enough())
+            or (habit == STREAMS and (self._streams_enough() or self.queue.streams))
         ):
             return self._enqueue(thread, exchange, habit)
+        exchange.habit = habit
         if habit == STREAMS:
-            self._count_stream(exchange)
+            self.queue.stream_ran = True
         if habit != UNKNOWN and self._give_away(exchange):
             return 0
         return self._call(thread, connection, exchange)
@@ -260,6 +271,8 @@ cdef class Pool(Sockets):
         self.calls.append(exchange)
         exchange.connection.state = QUEUED
         add_int(&self.uncalled, 1)
+        if exchange.habit == STREAMS:
+            self._count_stream(exchange)
         return True
 
     cdef int _send_for_threads(self) except -1:
@@ -307,6 +320,8 @@ cdef class Pool(Sockets):
         thread.connection = connection
         thread.exchange = exchange
         self.active += 1
+        if exchange.habit == STREAMS and not exchange.streams:
+            self._count_stream(exchange)
         # With an access log it has a time of its own, which is later than the batch's: none ends before its `timeout`.
         exchange.called_ns = (
             monotonic_ns() if parted or self.timing or self.routes.scored else max(self.now, exchange.began_ns)
@@ -340,6 +355,9 @@ cdef class Pool(Sockets):
             self.active -= 1
             if exchange.streams:
                 self._discount_stream(exchange)
+            if exchange.evicted:
+                exchange.evicted = False
+                self.evicted -= 1
             if thread.lost or self.timing or self.routes.scored:
                 self._learn(thread, exchange, parted)
         if exchange.abandoned:
@@ -385,8 +403,8 @@ cdef class Pool(Sockets):
             verdict = self._take_verdict(thread)
         if exchange.route < 0:
             exchange.route = route_of(exchange.method, exchange.path)
-        if not exchange.put_aside:
-            unlearn(&self.routes, exchange.route, STREAMS)
+        if not exchange.lagged:
+            unlearn(&self.routes, stream_of(exchange.method, exchange.path), STREAMS)
         duration = monotonic_ns() - exchange.called_ns
         if duration < QUICK:
             unlearn(&self.routes, exchange.route, BLOCKS)
@@ -400,15 +418,13 @@ cdef class Pool(Sockets):
     cdef bint _streams_enough(self) noexcept:
         return self.streaming >= max(1, self.allowed // 2)
 
-    cdef int _count_stream(self, Exchange exchange) except -1:
-        exchange.streams = self.queue.stream_ran = True
+    cdef void _count_stream(self, Exchange exchange) noexcept:
+        exchange.streams = True
         self.streaming += 1
-        return 0
 
-    cdef int _discount_stream(self, Exchange exchange) except -1:
+    cdef void _discount_stream(self, Exchange exchange) noexcept:
         exchange.streams = False
         self.streaming -= 1
-        return 0
 
     cdef int _finish(self, Connection connection, Exchange exchange) except -1:
         """The response is said, if not yet sent."""
@@ -508,7 +524,7 @@ cdef class Pool(Sockets):
         exchange.queued_ns = self.now
         self.queue.add(exchange, habit)
         exchange.connection.state = QUEUED
-        if self.awaiting:
+        if self.awaiting and (self.active + self.uncalled >= self.allowed or habit == STREAMS):
             eventfd_write(self.needed_fd, 1)
         return 0
 
@@ -551,8 +567,6 @@ cdef class Pool(Sockets):
         )
         if exchange is None or exchange.connection.state != QUEUED:
             return 0
-        if exchange.habit == STREAMS:
-            self._count_stream(exchange)
         if thread.lost and exchange.habit == COMPUTES:
             # It runs beside a leader, which must not start a second computing call: as if the watchdog had said so.
             self.baton.seats[thread.seat].verdict = WAS_BUSY
@@ -575,7 +589,9 @@ cdef class Pool(Sockets):
         add_int(&self.uncalled, -1)
         if exchange.connection.state == QUEUED:
             return self._run(thread, exchange)
-        return self._discount_stream(exchange) if exchange.streams else 0
+        if exchange.streams:
+            self._discount_stream(exchange)
+        return 0
 
     cdef int _work_on(self, PoolThread thread) except -1:
         """A thread that does not lead takes the requests that wait for one before it parks."""

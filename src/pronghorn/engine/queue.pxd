@@ -17,7 +17,7 @@ cdef class Queue:
     cdef object streams
     cdef object computing
     cdef uint32_t count             # in all three
-    cdef bint stream_ran            # the last one that began was a stream: the others have their turn
+    cdef bint stream_ran            # the last one that began was known to be a stream: the others have their turn
 
     # `habit`: that of its route, as far as it is known.
     cdef int add(self, Exchange exchange, int habit) except -1
@@ -28,5 +28,5 @@ cdef class Queue:
     # Takes out one that has waited for so long; None: there is none.
     cdef Exchange take_overdue(self, uint64_t now, uint64_t most_ns)
     cdef Exchange _take_from(self, object line, int habit)
-    # Since when the one waits that has waited longest; ~0: there is none.
+    # Since when the one waits that has waited longest; far in the future if there is none.
     cdef uint64_t oldest_ns(self) noexcept

@@ -4,7 +4,10 @@ import collections
 
 cimport cython
 
-from pronghorn.engine.routes cimport COMPUTES, STREAMS, UNKNOWN, habit_of, route_of
+from pronghorn.engine.routes cimport COMPUTES, STREAMS, UNKNOWN, habit_of, route_of, stream_of
+
+
+cdef uint64_t NOBODY = 1 << 62      # a time that never comes, and may be added to
 
 
 @cython.final
@@ -44,12 +47,13 @@ cdef class Queue:
     cdef Exchange take(self, const Routes* routes, bint may_compute, bint may_stream):
         cdef Exchange exchange
         if may_stream and self.streams and not (self.stream_ran and self.others):
+            self.stream_ran = True
             return self._take_from(self.streams, STREAMS)
         while self.others:
             exchange = self._take_from(self.others, UNKNOWN)
             if routes.scored:
                 exchange.route = route_of(exchange.method, exchange.path)
-                exchange.habit = habit_of(routes, exchange.route)
+                exchange.habit = habit_of(routes, exchange.route, stream_of(exchange.method, exchange.path))
                 if exchange.habit == COMPUTES:
                     exchange.habit = UNKNOWN        # it came as one of these, and has its turn
             if exchange.habit != STREAMS:
@@ -58,6 +62,7 @@ cdef class Queue:
             self.streams.append(exchange)
             self.count += 1
         if may_stream and self.streams:
+            self.stream_ran = True
             return self._take_from(self.streams, STREAMS)
         return self._take_from(self.computing, COMPUTES) if may_compute and self.computing else None
 
@@ -68,14 +73,16 @@ cdef class Queue:
         return exchange
 
     cdef Exchange take_overdue(self, uint64_t now, uint64_t most_ns):
-        for line in (self.others, self.streams, self.computing):
-            if line and (<Exchange>line[0]).queued_ns + most_ns <= now:
-                return self._take_from(line, UNKNOWN)
-        return None
+        if since(self.others) + most_ns <= now:
+            return self._take_from(self.others, UNKNOWN)
+        if since(self.streams) + most_ns <= now:
+            return self._take_from(self.streams, STREAMS)
+        return self._take_from(self.computing, COMPUTES) if since(self.computing) + most_ns <= now else None
 
     cdef uint64_t oldest_ns(self) noexcept:
-        cdef uint64_t oldest = ~<uint64_t>0
-        for line in (self.others, self.streams, self.computing):
-            if line:
-                oldest = min(oldest, (<Exchange>line[0]).queued_ns)
-        return oldest
+        return min(since(self.others), since(self.streams), since(self.computing))
+
+
+cdef uint64_t since(object line) noexcept:
+    """When the first of a line came. No object is made here: that may let others run, between a look and a wait."""
+    return (<Exchange>line[0]).queued_ns if line else NOBODY

@@ -7,7 +7,7 @@ cdef enum:
     ROUTES = 1024
     SLOW = 8            # from this score on a route is treated as what it was
     HIGHEST = 16
-    LOSS = 4            # a call that lost the baton, or was put aside; one that did not takes one back
+    LOSS = 4            # a call that lost the baton, or whose peer was slow; one that did not takes one back
 
 # What the calls of a route do.
 cdef enum:
@@ -18,15 +18,11 @@ cdef enum:
     HABITS = 4
 
 cdef struct Routes:     # starts zeroed
-    uint8_t scores[ROUTES][HABITS]
-    int scored          # routes with any score: while there are none, nobody asks
+    uint8_t scores[ROUTES][HABITS]      # by route_of, those of STREAMS by stream_of
+    int scored          # scores that are not 0: while there are none, nobody asks
 
 
-cdef inline int route_of(str method, str path):
-    """The slot of a route: its method and the first two segments of its path.
-
-    Two routes in one slot share a habit, which costs a needless change of threads at worst.
-    """
+cdef inline int slot_of(str method, str path, int segments):
     cdef uint32_t hash = 2166136261u
     cdef int slashes = 0
     cdef Py_UCS4 character
@@ -35,38 +31,47 @@ cdef inline int route_of(str method, str path):
     for character in path:
         if character == c"/":
             slashes += 1
-            if slashes == 3:
+            if slashes > segments:
                 break
         hash = (hash ^ <uint32_t>character) * 16777619u
     return <int>((hash ^ (hash >> 15)) & (ROUTES - 1))
 
 
-cdef inline int habit_of(const Routes* routes, int route) noexcept nogil:
+cdef inline int route_of(str method, str path):
+    """The slot of a route: its method and the first two segments of its path.
+
+    Two routes in one slot share a habit, which costs a needless change of threads at worst.
+    """
+    return slot_of(method, path, 2)
+
+
+cdef inline int stream_of(str method, str path):
+    """The slot of a route among streams: one segment more. What shares a slot with a stream waits behind it, and there
+    are applications with everything under /api/v1."""
+    return slot_of(method, path, 3)
+
+
+cdef inline int habit_of(const Routes* routes, int route, int stream) noexcept nogil:
     cdef const uint8_t* scores = routes.scores[route]
     if scores[COMPUTES] >= SLOW and scores[COMPUTES] >= scores[BLOCKS]:
-        return COMPUTES     # a stream too: there is one of these at a time
-    if scores[STREAMS] >= SLOW:
+        return COMPUTES     # a stream too: it begins when nothing else is ready
+    if routes.scores[stream][STREAMS] >= SLOW:
         return STREAMS
     return BLOCKS if scores[BLOCKS] >= SLOW else UNKNOWN
 
 
-cdef inline bint has_score(const Routes* routes, int route) noexcept nogil:
-    return routes.scores[route][BLOCKS] or routes.scores[route][COMPUTES] or routes.scores[route][STREAMS]
-
-
-cdef inline void learn(Routes* routes, int route, int habit) noexcept nogil:
+cdef inline void learn(Routes* routes, int slot, int habit) noexcept nogil:
     """A call has shown the habit."""
-    cdef uint8_t* score = &routes.scores[route][habit]
-    if not has_score(routes, route):
+    cdef uint8_t* score = &routes.scores[slot][habit]
+    if score[0] == 0:
         routes.scored += 1
     score[0] = <uint8_t>min(score[0] + LOSS, HIGHEST)
 
 
-cdef inline void unlearn(Routes* routes, int route, int habit) noexcept nogil:
+cdef inline void unlearn(Routes* routes, int slot, int habit) noexcept nogil:
     """A call has not."""
-    cdef uint8_t* score = &routes.scores[route][habit]
-    if score[0] == 0:
-        return
-    score[0] -= 1
-    if not has_score(routes, route):
-        routes.scored -= 1
+    cdef uint8_t* score = &routes.scores[slot][habit]
+    if score[0]:
+        score[0] -= 1
+        if score[0] == 0:
+            routes.scored -= 1
