@@ -41,5 +41,6 @@ def line(name: str, value: object) -> str:
     if value is None:
         return f"# {name} is not set"
     # Nobody reads permission bits in decimal, and TOML has octal numbers.
-    mode = isinstance(value, int) and TABLE[name].option.unit is Unit.MODE
-    return f"{name} = {format_quantity(value, Unit.MODE) if mode else toml_value(value)}"
+    if isinstance(value, int) and TABLE[name].option.unit is Unit.MODE:
+        return f"{name} = {format_quantity(value, Unit.MODE)}"
+    return f"{name} = {toml_value(value)}"
