@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import socket
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -170,8 +171,11 @@ def test_the_time_a_request_waited_for_a_thread(tmp_path):
     bound = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{bound.getsockname()[1]}"
 
+    inside = threading.Event()
+
     def app(environ, start_response):
         if environ["PATH_INFO"] == "/first":
+            inside.set()
             wait_for(lambda: any("waiting for a thread" in what for what in engine.running()), "the other one to wait")
             time.sleep(0.02)
         start_response("200 OK", [])
@@ -179,6 +183,7 @@ def test_the_time_a_request_waited_for_a_thread(tmp_path):
 
     with serve_engine(app, [bound], access=log, threads=1) as engine, Client(url) as first, Client(url) as second:
         first.request("/first")
+        assert inside.wait(10)
         second.request("/second")
         assert first.read_response().status == second.read_response().status == 200
     lines = {line["path"]: line for line in map(json.loads, (tmp_path / "access.log").read_text().splitlines())}
