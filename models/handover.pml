@@ -227,12 +227,12 @@ inline finish() {                       /* Pool._finish, its end */
     said[peer]++
 }
 
-inline count_stream() {                 /* Pool._count_stream */
+inline begin_stream() {                 /* Queue.begin_stream */
     counted[peer] = true;
     streaming++
 }
 
-inline discount_stream() {              /* Pool._discount_stream */
+inline end_stream() {              /* Queue.end_stream */
     if
     :: counted[peer] -> counted[peer] = false; streaming--
     :: else
@@ -253,7 +253,7 @@ inline call() {                         /* Pool._call */
         :: true
         fi;
         if
-        :: !counted[peer] && peer == 1 -> count_stream()    /* Patience._note_stream */
+        :: !counted[peer] && peer == 1 -> begin_stream()    /* Patience._note_stream */
         :: true
         fi
     }
@@ -272,7 +272,7 @@ inline call() {                         /* Pool._call */
         inside--;
         if
         :: MUTATION == FORGET_STREAM
-        :: else -> discount_stream()
+        :: else -> end_stream()
         fi;
         assert(streaming <= inside + len(calls) || MUTATION == FORGET_STREAM);
         if
@@ -351,12 +351,12 @@ inline run_queued() {                   /* Pool._run_queued */
     :: atomic { HAS_RUNNABLE ->
         sorts = false;
         if                              /* Queue.take */
-        :: len(streams) > 0 && MAY_STREAM -> streams ? peer; count_stream()
+        :: len(streams) > 0 && MAY_STREAM -> streams ? peer; begin_stream()
         :: len(queue) > 0 ->
             queue ? peer;
             if
             :: true
-            :: MAY_STREAM && len(streams) == 0 -> count_stream()
+            :: MAY_STREAM && len(streams) == 0 -> begin_stream()
             :: !(MAY_STREAM && len(streams) == 0) -> streams ! peer; sorts = true
             fi
         :: len(queue) == 0 && !(len(streams) > 0 && MAY_STREAM) ->
@@ -416,7 +416,7 @@ inline feed() {                         /* Intake._feed and Pool._serve */
             state[peer] = QUEUED
         :: inside + len(calls) < THREADS && len(queue) == 0 ->
             if
-            :: MAY_STREAM && len(streams) == 0 -> count_stream()        /* the same */
+            :: MAY_STREAM && len(streams) == 0 -> begin_stream()        /* the same */
             :: true
             fi;
             if

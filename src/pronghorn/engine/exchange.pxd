@@ -83,7 +83,7 @@ cdef class Exchange:
     cdef uint64_t timeout_ns        # how long it may be silent; 0: for ever
     cdef int route                  # slot of the loop's route table, -1 unknown
     cdef int habit                  # what is known of the route: engine/routes.pxd
-    cdef bint streams               # it is one of the streams that the pool counts
+    cdef bint streams               # it is one of the streams that the queue counts
     cdef bint lagged                # its peer was slow, and others needed its thread
     cdef bint evicted               # its peer was too slow, and its thread is on its way to others
     cdef bint trickles              # what its peer took in the last second that was waited for it was little:

@@ -520,7 +520,7 @@ cdef class Engine(Intake):
 
     cdef int _end(self) except -1:
         cdef int fd
-        expect(self.streaming <= self.active + self.uncalled)
+        expect(self.queue.streaming <= self.active + self.uncalled)
         self.finished = True
         self._close_listeners()
         for fd in range(self.table_size):

@@ -113,8 +113,7 @@ cdef class Patience(Pool):
     cdef int _note_stream(self, Exchange exchange) except -1:
         exchange.lagged = True
         learn(&self.routes, stream_of(exchange.method, exchange.path), STREAMS)
-        if not exchange.streams:
-            self._count_stream(exchange)
+        self.queue.begin_stream(exchange)
         return 0
 
     cdef bint _trickles(self, Connection connection, Exchange exchange, uint64_t waited_ns) noexcept:

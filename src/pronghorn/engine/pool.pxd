@@ -24,7 +24,6 @@ cdef class Pool(Sockets):
     cdef object calls               # requests that have a thread, which is not there yet: their routes block
     cdef int uncalled               # how many these are
     cdef int summoned               # and how many threads are on their way; written without the GIL, too
-    cdef int streaming              # calls that are long streams whose peers are slow, or will be; uncalled ones too
     cdef int awaiting               # threads that wait for their peers,
     cdef int needed_fd              # and what tells them that a request waits for one of them
     cdef int evicted                # calls that were cut because a request waits, and are not over yet
@@ -78,10 +77,6 @@ cdef class Pool(Sockets):
     cdef int _turn_away(self, PoolThread thread, Exchange exchange) except -1
     cdef int _say_unready(self, PoolThread thread, Exchange exchange) except -1
     cdef bint _has_runnable(self) noexcept
-    # So many streams are inside that the next one waits.
-    cdef bint _streams_enough(self) noexcept
-    cdef void _count_stream(self, Exchange exchange) noexcept
-    cdef void _discount_stream(self, Exchange exchange) noexcept
     cdef int _run_queued(self, PoolThread thread) except -1
     cdef int _run(self, PoolThread thread, Exchange exchange) except -1
     cdef int _work_on(self, PoolThread thread) except -1

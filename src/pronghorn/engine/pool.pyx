@@ -63,17 +63,7 @@ from pronghorn.engine.posix cimport (
     load_u64,
     monotonic_ns,
 )
-from pronghorn.engine.routes cimport (
-    BLOCKS,
-    COMPUTES,
-    STREAMS,
-    UNKNOWN,
-    habit_of,
-    learn,
-    route_of,
-    stream_of,
-    unlearn,
-)
+from pronghorn.engine.routes cimport BLOCKS, COMPUTES, STREAMS, UNKNOWN, habit_of, learn, route_of, stream_of, unlearn
 from pronghorn.engine.scoreboard cimport end_call, publish_call
 from pronghorn.engine.sockets cimport INCOMING_BODY, MILLISECOND, SECOND, name_of
 from pronghorn.engine.queue cimport Queue
@@ -238,7 +228,7 @@ cdef class Pool(Sockets):
         cdef int habit = UNKNOWN
         if self.routes.scored:
             exchange.route = route_of(exchange.method, exchange.path)
-            habit = habit_of(&self.routes, exchange.route, stream_of(exchange.method, exchange.path))
+            habit = habit_of(&self.routes, exchange.route, exchange.method, exchange.path)
             if habit == COMPUTES:
                 return self._enqueue(thread, exchange, habit)
         if habit == UNKNOWN:
@@ -247,7 +237,7 @@ cdef class Pool(Sockets):
         if (
             self.active + self.uncalled >= self.allowed
             or (self.queue.count and self.queue.others)
-            or (habit == STREAMS and (self._streams_enough() or self.queue.streams))
+            or (habit == STREAMS and (self.queue.streams or not self.queue.may_stream(self.allowed)))
         ):
             return self._enqueue(thread, exchange, habit)
         exchange.habit = habit
@@ -272,7 +262,7 @@ cdef class Pool(Sockets):
         exchange.connection.state = QUEUED
         add_int(&self.uncalled, 1)
         if exchange.habit == STREAMS:
-            self._count_stream(exchange)
+            self.queue.begin_stream(exchange)
         return True
 
     cdef int _send_for_threads(self) except -1:
@@ -320,8 +310,8 @@ cdef class Pool(Sockets):
         thread.connection = connection
         thread.exchange = exchange
         self.active += 1
-        if exchange.habit == STREAMS and not exchange.streams:
-            self._count_stream(exchange)
+        if exchange.habit == STREAMS:
+            self.queue.begin_stream(exchange)
         # With an access log it has a time of its own, which is later than the batch's: none ends before its `timeout`.
         exchange.called_ns = (
             monotonic_ns() if parted or self.timing or self.routes.scored else max(self.now, exchange.began_ns)
@@ -353,8 +343,7 @@ cdef class Pool(Sockets):
             thread.exchange = None
             end_call(thread.call)
             self.active -= 1
-            if exchange.streams:
-                self._discount_stream(exchange)
+            self.queue.end_stream(exchange)
             if exchange.evicted:
                 exchange.evicted = False
                 self.evicted -= 1
@@ -414,17 +403,6 @@ cdef class Pool(Sockets):
         elif not thread.lost and duration > LONG:
             learn(&self.routes, exchange.route, COMPUTES)       # it kept the baton, so it was not blocked
         return 0
-
-    cdef bint _streams_enough(self) noexcept:
-        return self.streaming >= max(1, self.allowed // 2)
-
-    cdef void _count_stream(self, Exchange exchange) noexcept:
-        exchange.streams = True
-        self.streaming += 1
-
-    cdef void _discount_stream(self, Exchange exchange) noexcept:
-        exchange.streams = False
-        self.streaming -= 1
 
     cdef int _finish(self, Connection connection, Exchange exchange) except -1:
         """The response is said, if not yet sent."""
@@ -549,7 +527,7 @@ cdef class Pool(Sockets):
     cdef bint _has_runnable(self) noexcept:
         """A request that waits may run now, or is to be sorted out."""
         return self.queue.count > 0 and self.active + self.uncalled < self.allowed and self.queue.has_any(
-            load_int(&self.baton.computing) <= 0, not self._streams_enough()
+            load_int(&self.baton.computing) <= 0, self.queue.may_stream(self.allowed)
         )
 
     cdef int _run_queued(self, PoolThread thread) except -1:
@@ -561,9 +539,9 @@ cdef class Pool(Sockets):
             self._send_for_threads()
         if not self._has_runnable():
             return 0
-        expect(self.streaming >= 0 and self.streaming <= self.active + self.uncalled)
+        expect(self.queue.streaming >= 0 and self.queue.streaming <= self.active + self.uncalled)
         exchange = self.queue.take(
-            &self.routes, load_int(&self.baton.computing) <= 0, not self._streams_enough()
+            &self.routes, load_int(&self.baton.computing) <= 0, self.queue.may_stream(self.allowed)
         )
         if exchange is None or exchange.connection.state != QUEUED:
             return 0
@@ -589,8 +567,7 @@ cdef class Pool(Sockets):
         add_int(&self.uncalled, -1)
         if exchange.connection.state == QUEUED:
             return self._run(thread, exchange)
-        if exchange.streams:
-            self._discount_stream(exchange)
+        self.queue.end_stream(exchange)
         return 0
 
     cdef int _work_on(self, PoolThread thread) except -1:

@@ -17,10 +17,16 @@ cdef class Queue:
     cdef object streams
     cdef object computing
     cdef uint32_t count             # in all three
+    cdef int streaming              # calls that are long streams whose peers are slow, or will be; given away ones too
     cdef bint stream_ran            # the last one that began was known to be a stream: the others have their turn
 
     # `habit`: that of its route, as far as it is known.
     cdef int add(self, Exchange exchange, int habit) except -1
+    # Whether one more stream may run, where so many threads are.
+    cdef bint may_stream(self, int threads) noexcept
+    # The exchange is one of those that are streaming; it is none any more.
+    cdef void begin_stream(self, Exchange exchange) noexcept
+    cdef void end_stream(self, Exchange exchange) noexcept
     # Whether a request may run now that computes, or that is a stream, says the caller.
     cdef bint has_any(self, bint may_compute, bint may_stream) noexcept
     # Takes out the one whose turn it is, and says its habit in `exchange.habit`. None: there is none that may run.

@@ -4,7 +4,7 @@ import collections
 
 cimport cython
 
-from pronghorn.engine.routes cimport COMPUTES, STREAMS, UNKNOWN, habit_of, route_of, stream_of
+from pronghorn.engine.routes cimport COMPUTES, STREAMS, UNKNOWN, habit_of, route_of
 
 
 cdef uint64_t NOBODY = 1 << 62      # a time that never comes, and may be added to
@@ -16,9 +16,6 @@ cdef class Queue:
         self.others = collections.deque()
         self.streams = collections.deque()
         self.computing = collections.deque()
-
-    def __len__(self):
-        return self.count
 
     def __iter__(self):
         return iter((*self.others, *self.streams, *self.computing))
@@ -37,6 +34,19 @@ cdef class Queue:
         self.count += 1
         return 0
 
+    cdef bint may_stream(self, int threads) noexcept:
+        return self.streaming < max(1, threads // 2)
+
+    cdef void begin_stream(self, Exchange exchange) noexcept:
+        if not exchange.streams:
+            exchange.streams = True
+            self.streaming += 1
+
+    cdef void end_stream(self, Exchange exchange) noexcept:
+        if exchange.streams:
+            exchange.streams = False
+            self.streaming -= 1
+
     cdef bint has_any(self, bint may_compute, bint may_stream) noexcept:
         return self.count > 0 and (
             len(self.others) > 0
@@ -53,7 +63,7 @@ cdef class Queue:
             exchange = self._take_from(self.others, UNKNOWN)
             if routes.scored:
                 exchange.route = route_of(exchange.method, exchange.path)
-                exchange.habit = habit_of(routes, exchange.route, stream_of(exchange.method, exchange.path))
+                exchange.habit = habit_of(routes, exchange.route, exchange.method, exchange.path)
                 if exchange.habit == COMPUTES:
                     exchange.habit = UNKNOWN        # it came as one of these, and has its turn
             if exchange.habit != STREAMS:

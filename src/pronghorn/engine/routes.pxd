@@ -51,11 +51,12 @@ cdef inline int stream_of(str method, str path):
     return slot_of(method, path, 3)
 
 
-cdef inline int habit_of(const Routes* routes, int route, int stream) noexcept nogil:
+cdef inline int habit_of(const Routes* routes, int route, str method, str path):
+    """What calls of the route do, whose slot is `route`."""
     cdef const uint8_t* scores = routes.scores[route]
     if scores[COMPUTES] >= SLOW and scores[COMPUTES] >= scores[BLOCKS]:
         return COMPUTES     # a stream too: it begins when nothing else is ready
-    if routes.scores[stream][STREAMS] >= SLOW:
+    if routes.scores[stream_of(method, path)][STREAMS] >= SLOW:
         return STREAMS
     return BLOCKS if scores[BLOCKS] >= SLOW else UNKNOWN
 
