@@ -310,7 +310,7 @@ inline send() {                         /* the beginning of Outlet._settle: flus
             owner[peer] = NOBODY;
             state[peer] = READING
         }
-    :: true                             /* a leader, or beside calls that compute */
+    :: !(lost && state[peer] == READING)
     fi
 }
 

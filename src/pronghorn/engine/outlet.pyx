@@ -26,7 +26,6 @@ from pronghorn.engine.sockets cimport FLUSH_LOG, MILLISECOND
 cdef enum:
     HOLD = 1 * MILLISECOND          # a response is kept back at most
     SMALL = 4 * 1024                # octets of a response whose wake-up costs more than itself
-    RECENT = 100 * MILLISECOND      # within which a call that computed has others like it beside it
 
 
 cdef class Outlet(Patience):
@@ -119,9 +118,7 @@ cdef class Outlet(Patience):
         cdef uint64_t now = self.now
         if (self.batch_at < self.batch_size or self.more_waits) and self._hold(thread, connection):
             return 0
-        # Not beside calls that compute: who lets go of the GIL there has it back a switch interval later, once for each
-        # of them, and so has the leader.
-        if thread.lost and connection.state == READING and monotonic_ns() - self.computed_ns > RECENT:
+        if thread.lost and connection.state == READING:
             connection.state = RUNNING
             thread.connection = None        # or a new leader would send what it finds here as well
             try:

@@ -20,7 +20,6 @@ cdef class Pool(Sockets):
     cdef uint64_t spare_again_ns    # when to try again after the system refused a thread
     cdef Routes routes
     cdef bint timing                # the last batch took long: find out which routes did
-    cdef uint64_t computed_ns       # when a call that computes was last over
     cdef Queue queue                # complete requests that have no thread yet
     cdef object calls               # requests that have a thread, which is not there yet: their routes block
     cdef int uncalled               # how many these are

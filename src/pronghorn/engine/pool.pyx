@@ -386,14 +386,15 @@ cdef class Pool(Sockets):
 
     cdef int _learn(self, PoolThread thread, Exchange exchange, bint parted) except -1:
         """What this call says about its route."""
-        cdef int verdict = self._take_verdict(thread) if thread.lost else 0
-        cdef uint64_t now = monotonic_ns(), duration = now - exchange.called_ns
+        cdef int verdict = 0
+        cdef uint64_t duration
+        if thread.lost:
+            verdict = self._take_verdict(thread)
         if exchange.route < 0:
             exchange.route = route_of(exchange.method, exchange.path)
         if not exchange.lagged:
             unlearn(&self.routes, stream_of(exchange.method, exchange.path), STREAMS)
-        if verdict == WAS_BUSY or exchange.habit == COMPUTES:
-            self.computed_ns = now
+        duration = monotonic_ns() - exchange.called_ns
         if duration < QUICK:
             unlearn(&self.routes, exchange.route, BLOCKS)
             unlearn(&self.routes, exchange.route, COMPUTES)
